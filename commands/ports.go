@@ -1,0 +1,139 @@
+package commands
+
+import (
+	"context"
+	"io"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// EventLog is the one ordered log of all events.
+//
+// Positions are gapless and no reader ever sees N+1 before N. Every adapter passes contract.EventLog.
+type EventLog interface {
+	// Append stores a commit, all of it or nothing, and returns only when it is on disk.
+	// ErrConflict: the stream's version is not c.Expected; load and decide again.
+	// The same c.ID again returns the first result and stores nothing, whatever else is in c.
+	// ErrUnavailable: the store is away or full; nothing is known to be stored, the same c may be sent again.
+	// At most MaxCommitEvents events; none is ErrInvalid.
+	Append(ctx context.Context, c domain.Commit) (domain.Appended, error)
+	// ReadStream returns a stream's events with a version above after, oldest first; none for an unknown stream.
+	ReadStream(ctx context.Context, stream string, after int) ([]domain.Recorded, error)
+}
+
+// MaxCommitEvents is how many events one commit may have.
+const MaxCommitEvents = 256
+
+// Blobs is the storage of media. Keys are slash-separated names that we made ("media/<video>/..."): lower-case
+// letters, digits, dot, dash and underscore, no empty part, no part that begins with a dot, so that a key is never a
+// path out of its place; any other key is ErrInvalid. Every adapter passes contract.Blobs.
+type Blobs interface {
+	// Put stores everything that r gives under key and returns only when it is durable. Readers see all of it or
+	// nothing. An existing blob is replaced. When r fails, Put fails with r's error and nothing is stored.
+	// ErrUnavailable: no space, or storage away.
+	Put(ctx context.Context, key string, r io.Reader) (domain.Blob, error)
+	// Local gives the blob as a file on this machine for as long as release is not called. ErrNotFound.
+	Local(ctx context.Context, key string) (path string, release func(), err error)
+	// List calls each for every blob whose key has this prefix, in the order of the keys, until it returns an error.
+	List(ctx context.Context, prefix string, each func(StoredBlob) error) error
+	// Delete removes blobs; one that does not exist is no error.
+	Delete(ctx context.Context, keys ...string) error
+}
+
+// StoredBlob is what storage itself knows of a blob.
+type StoredBlob struct {
+	Key      string
+	Bytes    int64
+	Modified int64 // Unix seconds
+}
+
+// Tasks sends work to the workers. It may deliver a task more than once and in any order; a worker asks the log
+// whether the work is still wanted.
+type Tasks interface {
+	// Send returns when the tasks are stored. Tasks with a higher Priority are handed out first.
+	Send(ctx context.Context, tasks ...Task) error
+}
+
+// TaskKind names a kind of work.
+type TaskKind string
+
+// The kinds of work, in the order in which a video needs them.
+const (
+	TaskInspect TaskKind = "inspect"
+	TaskChunk   TaskKind = "chunk"
+	TaskAudio   TaskKind = "audio"
+	TaskSweep   TaskKind = "sweep" // remove the blobs that the log does not name
+)
+
+// Task is one piece of work. It names what to do and holds no state: the log decides what is still to be done.
+type Task struct {
+	Kind     TaskKind       `json:"kind"`
+	Video    domain.VideoID `json:"video"`
+	Attempt  int            `json:"attempt"`
+	Chunk    int            `json:"chunk,omitempty"`
+	Priority int            `json:"priority,omitempty"`
+}
+
+// What somebody waits for goes first: the first look and the first chunk of every video before the later chunks of any.
+const (
+	PriorityFirst = 10
+	PriorityRest  = 0
+)
+
+// Encoder looks at sources and makes renditions of them. All of its work is killed when ctx ends.
+//
+// A *domain.Failure (errors.As) is a permanent "no" about the source; any other error may be tried again.
+type Encoder interface {
+	// Inspect measures a source. It decodes its start: headers lie.
+	Inspect(ctx context.Context, path string) (domain.SourceInfo, error)
+	// EncodeChunk encodes one chunk for all rungs of the plan in one process and hands the pieces to out. It returns
+	// nil only if every rung got exactly the frames that the plan says and the first and last segments decode.
+	EncodeChunk(ctx context.Context, job ChunkJob, out Output) error
+	// EncodeAudio encodes the whole audio track and hands its pieces to out as they become ready.
+	EncodeAudio(ctx context.Context, job AudioJob, out Output) error
+}
+
+// ChunkJob says what EncodeChunk is to make.
+type ChunkJob struct {
+	Path   string
+	Source domain.SourceInfo
+	Plan   domain.Plan
+	Chunk  int
+	Poster bool // also make a poster from this chunk
+}
+
+// AudioJob says what EncodeAudio is to make.
+type AudioJob struct {
+	Path   string
+	Source domain.SourceInfo
+	Plan   domain.Plan
+}
+
+// Output takes what an Encoder makes. Its methods are called by several goroutines at once, but for one rendition in
+// order: Init, then its segments from 0 on. data belongs to the callee. An error ends the encode with that error.
+type Output interface {
+	// Init takes a rendition's initialization segment (ISO BMFF ftyp and moov) and its codecs string (RFC 6381).
+	// The audio rendition is named "audio".
+	Init(ctx context.Context, rendition, codecs string, data []byte) error
+	// Segment takes one media segment (moof and mdat boxes). Its decode times are already on the video's time line:
+	// chunk n goes on where chunk n-1 ended.
+	Segment(ctx context.Context, rendition string, s MediaSegment) error
+	// Poster takes a JPEG.
+	Poster(ctx context.Context, p PosterImage) error
+}
+
+// MediaSegment is one encoded segment with what was measured of it.
+type MediaSegment struct {
+	Index     int // within the chunk; within the track for audio
+	Data      []byte
+	Duration  float64 // seconds
+	Keyframes []domain.Keyframe
+	Last      bool // the last one of the chunk or track
+}
+
+// PosterImage is a still with its place in the video.
+type PosterImage struct {
+	Data          []byte
+	Width, Height int
+	Time          float64 // seconds
+}

@@ -1,0 +1,57 @@
+package domain
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+)
+
+// EncodedEvent is an event as the log stores it.
+type EncodedEvent struct {
+	Type string
+	Data []byte
+}
+
+// Encode encodes all events of a commit.
+func (c Commit) Encode() ([]EncodedEvent, error) {
+	out := make([]EncodedEvent, len(c.Events))
+	for i, e := range c.Events {
+		t, data, err := EncodeEvent(e)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = EncodedEvent{Type: t, Data: data}
+	}
+	return out, nil
+}
+
+// ChainHash ties a commit to the one before it, so that a changed, missing or added event anywhere in the log is found
+// by folding the chain again. Each event enters by the SHA-256 of its data, not by the data, so that a payload can be
+// erased later without breaking the chain. first is the position of the commit's first event.
+func ChainHash(previous []byte, first Position, c Commit, events []EncodedEvent) []byte {
+	h := sha256.New()
+	h.Write(previous)
+	number(h, int64(first))
+	number(h, int64(c.Expected))
+	number(h, c.Time.UnixMicro())
+	text(h, c.ID)
+	text(h, c.Stream)
+	number(h, int64(len(events)))
+	for _, e := range events {
+		text(h, e.Type)
+		sum := sha256.Sum256(e.Data)
+		h.Write(sum[:])
+	}
+	return h.Sum(nil)
+}
+
+func number(h hash.Hash, n int64) {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(n)) //nolint:gosec // the bits matter, not the sign
+	h.Write(b[:])
+}
+
+func text(h hash.Hash, s string) {
+	number(h, int64(len(s)))
+	h.Write([]byte(s))
+}

@@ -1,0 +1,135 @@
+package domain
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// ErrUnknownEvent says that the log holds an event that this program is too old to read.
+var ErrUnknownEvent = errors.New("unknown event type")
+
+// EventType returns an event's name on the wire and in the log. Names are forever: a changed meaning is a new version
+// with a new name, and Decode goes on reading the old one.
+func EventType(e Event) string {
+	switch e.(type) {
+	case VideoCreated:
+		return "video.created.v1"
+	case VideoDetailsChanged:
+		return "video.details_changed.v1"
+	case PlaybackPolicyChanged:
+		return "video.playback_policy_changed.v1"
+	case VideoUploaded:
+		return "video.uploaded.v1"
+	case TranscodeRequested:
+		return "video.transcode_requested.v1"
+	case SourceInspected:
+		return "video.source_inspected.v1"
+	case SourceRejected:
+		return "video.source_rejected.v1"
+	case TranscodePlanned:
+		return "video.transcode_planned.v1"
+	case ChunkTranscoded:
+		return "video.chunk_transcoded.v1"
+	case AudioTranscoded:
+		return "video.audio_transcoded.v1"
+	case PosterProduced:
+		return "video.poster_produced.v1"
+	case StoryboardProduced:
+		return "video.storyboard_produced.v1"
+	case RenditionProduced:
+		return "video.rendition_produced.v1"
+	case TranscodeFailed:
+		return "video.transcode_failed.v1"
+	case VideoPublished:
+		return "video.published.v1"
+	case VideoUnpublished:
+		return "video.unpublished.v1"
+	case CaptionAdded:
+		return "video.caption_added.v1"
+	case CaptionRemoved:
+		return "video.caption_removed.v1"
+	case VideoDeleted:
+		return "video.deleted.v1"
+	}
+	return ""
+}
+
+// EncodeEvent returns an event's name and its JSON.
+func EncodeEvent(e Event) (eventType string, data []byte, err error) {
+	eventType = EventType(e)
+	if eventType == "" {
+		return "", nil, fmt.Errorf("%w: %T", ErrUnknownEvent, e)
+	}
+	data, err = json.Marshal(e)
+	if err != nil {
+		return "", nil, fmt.Errorf("encode %s: %w", eventType, err)
+	}
+	return eventType, data, nil
+}
+
+// DecodeEvent reads an event of any version that was ever written. Fields that it does not know are ignored, so that
+// an older program can run beside a newer one.
+func DecodeEvent(eventType string, data []byte) (Event, error) {
+	switch eventType {
+	case "video.created.v1":
+		return decode[VideoCreated](eventType, data)
+	case "video.details_changed.v1":
+		return decode[VideoDetailsChanged](eventType, data)
+	case "video.playback_policy_changed.v1":
+		return decode[PlaybackPolicyChanged](eventType, data)
+	case "video.uploaded.v1":
+		return decode[VideoUploaded](eventType, data)
+	case "video.transcode_requested.v1":
+		return decode[TranscodeRequested](eventType, data)
+	case "video.source_inspected.v1":
+		return decode[SourceInspected](eventType, data)
+	case "video.source_rejected.v1":
+		return decode[SourceRejected](eventType, data)
+	case "video.transcode_planned.v1":
+		return decode[TranscodePlanned](eventType, data)
+	case "video.chunk_transcoded.v1":
+		return decode[ChunkTranscoded](eventType, data)
+	case "video.audio_transcoded.v1":
+		return decode[AudioTranscoded](eventType, data)
+	case "video.poster_produced.v1":
+		return decode[PosterProduced](eventType, data)
+	case "video.storyboard_produced.v1":
+		return decode[StoryboardProduced](eventType, data)
+	case "video.rendition_produced.v1":
+		return decode[RenditionProduced](eventType, data)
+	case "video.transcode_failed.v1":
+		return decode[TranscodeFailed](eventType, data)
+	case "video.published.v1":
+		return decode[VideoPublished](eventType, data)
+	case "video.unpublished.v1":
+		return decode[VideoUnpublished](eventType, data)
+	case "video.caption_added.v1":
+		return decode[CaptionAdded](eventType, data)
+	case "video.caption_removed.v1":
+		return decode[CaptionRemoved](eventType, data)
+	case "video.deleted.v1":
+		return decode[VideoDeleted](eventType, data)
+	}
+	return nil, fmt.Errorf("%w: %q", ErrUnknownEvent, eventType)
+}
+
+func decode[E Event](eventType string, data []byte) (Event, error) {
+	var e E
+	if err := json.Unmarshal(data, &e); err != nil {
+		return nil, fmt.Errorf("decode %s: %w", eventType, err)
+	}
+	return e, nil
+}
+
+// EventTypes lists every name that DecodeEvent reads, in the order of a video's life.
+func EventTypes() []string {
+	return []string{
+		"video.created.v1", "video.details_changed.v1", "video.playback_policy_changed.v1", "video.uploaded.v1",
+		"video.transcode_requested.v1", "video.source_inspected.v1", "video.source_rejected.v1",
+		"video.transcode_planned.v1", "video.chunk_transcoded.v1", "video.audio_transcoded.v1",
+		"video.poster_produced.v1", "video.storyboard_produced.v1", "video.rendition_produced.v1",
+		"video.transcode_failed.v1", "video.published.v1", "video.unpublished.v1", "video.caption_added.v1",
+		"video.caption_removed.v1", "video.deleted.v1",
+	}
+}

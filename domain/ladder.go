@@ -1,0 +1,153 @@
+package domain
+
+import (
+	"fmt"
+	"math"
+)
+
+// Rung is one step of the ladder: what a rendition is to be.
+type Rung struct {
+	Name    string `json:"name"` // "720p": the short side
+	Width   int    `json:"width"`
+	Height  int    `json:"height"`
+	MaxRate int    `json:"max_rate"` // bits per second that the encoder may not exceed over its buffer
+}
+
+// Chunk is a span of the source that one task encodes for all rungs.
+type Chunk struct {
+	Start  int `json:"start"` // first frame, at the plan's frame rate
+	Frames int `json:"frames"`
+}
+
+// Plan is what will be made of a source. Chunks, segments and keyframes all lie on one grid of frames, the same in
+// every rung, so that players switch anywhere and chunks join exactly.
+type Plan struct {
+	FrameRate     Rational   `json:"frame_rate"`
+	Frames        int        `json:"frames"`
+	GOP           int        `json:"gop"`            // frames from keyframe to keyframe
+	SegmentFrames int        `json:"segment_frames"` // a multiple of GOP
+	Rungs         []Rung     `json:"rungs"`          // highest first
+	Chunks        []Chunk    `json:"chunks"`
+	Audio         *AudioPlan `json:"audio,omitempty"`
+	OneChunk      string     `json:"one_chunk,omitempty"` // why there is only one chunk, where that is not by length
+}
+
+// AudioPlan is what will be made of the audio track.
+type AudioPlan struct {
+	BitRate    int    `json:"bit_rate"` // bits per second
+	Channels   int    `json:"channels"`
+	SampleRate int    `json:"sample_rate"`
+	Language   string `json:"language,omitempty"`
+}
+
+// SegmentSeconds is how long a full segment lasts.
+func (p Plan) SegmentSeconds() float64 { return p.FrameRate.Seconds(p.SegmentFrames) }
+
+// Segments returns how many segments a chunk has.
+func (p Plan) Segments(c Chunk) int { return (c.Frames + p.SegmentFrames - 1) / p.SegmentFrames }
+
+// Keyframes come every 2 s and segments last 4 s (Apple's HLS authoring rules 1.10 and 7.5 ask for about 2 s and
+// about 6 s; 4 s starts sooner). The first chunk is one segment, because somebody waits for it; the others are long
+// enough that starting an encoder and seeking in the source cost little beside the encode.
+const (
+	gopSeconds        = 2
+	gopsPerSegment    = 2
+	segmentsPerChunk  = 4
+	maxChunksPerVideo = 256
+	audioBitRate      = 128_000
+	audioSampleRate   = 48_000
+)
+
+// shortSides are the rungs by the length of their short side, with the rate that the encoder may not exceed.
+var shortSides = []struct{ side, maxRate int }{ //nolint:gochecknoglobals // a table that nobody writes to
+	{2160, 16_000_000},
+	{1440, 9_000_000},
+	{1080, 5_000_000},
+	{720, 2_800_000},
+	{480, 1_400_000},
+	{360, 800_000},
+	{240, 400_000},
+}
+
+// Ladder returns the rungs for a source shown at width × height, highest first: never above the source, even sizes,
+// and never none. A source smaller than the lowest rung gets one rung of its own size.
+func Ladder(width, height int) []Rung {
+	short := min(width, height)
+	var rungs []Rung
+	for _, s := range shortSides {
+		if s.side <= short {
+			rungs = append(rungs, rung(width, height, s.side, s.maxRate))
+		}
+	}
+	// A source between two rungs (say 1000 lines) or below all of them keeps its own size as the top rung, unless the
+	// next rung below is nearly as large.
+	if short < shortSides[0].side &&
+		(len(rungs) == 0 || float64(short) > 1.2*float64(min(rungs[0].Width, rungs[0].Height))) {
+		rungs = append([]Rung{rung(width, height, short, rateFor(short))}, rungs...)
+	}
+	return rungs
+}
+
+func rung(width, height, short, maxRate int) Rung {
+	scale := float64(short) / float64(min(width, height))
+	return Rung{
+		Name:    fmt.Sprintf("%dp", short),
+		Width:   even(float64(width) * scale),
+		Height:  even(float64(height) * scale),
+		MaxRate: maxRate,
+	}
+}
+
+// even rounds to the nearest even number of at least 2: 4:2:0 needs both sides even.
+func even(x float64) int { return max(2, 2*int(math.Round(x/2))) }
+
+// rateFor returns the rate of the next row up, for a short side that has no row of its own.
+func rateFor(short int) int {
+	rate := shortSides[0].maxRate
+	for _, s := range shortSides {
+		if s.side >= short {
+			rate = s.maxRate
+		}
+	}
+	return rate
+}
+
+// PlanTranscode lays the grid over a source that was inspected.
+func PlanTranscode(s SourceInfo) Plan {
+	gop := max(1, int(math.Round(gopSeconds*s.FrameRate.Float())))
+	p := Plan{
+		FrameRate:     s.FrameRate,
+		Frames:        max(1, s.Frames),
+		GOP:           gop,
+		SegmentFrames: gop * gopsPerSegment,
+		Rungs:         Ladder(s.Width, s.Height),
+		OneChunk:      s.OneChunk,
+	}
+	if s.Audio != nil {
+		p.Audio = &AudioPlan{
+			BitRate: audioBitRate, Channels: min(2, max(1, s.Audio.Channels)), SampleRate: audioSampleRate,
+			Language: s.Audio.Language,
+		}
+	}
+	p.Chunks = chunks(p)
+	return p
+}
+
+func chunks(p Plan) []Chunk {
+	if p.OneChunk != "" {
+		return []Chunk{{Start: 0, Frames: p.Frames}}
+	}
+	segments := (p.Frames + p.SegmentFrames - 1) / p.SegmentFrames
+	perChunk := max(segmentsPerChunk, (segments+maxChunksPerVideo-1)/maxChunksPerVideo) * p.SegmentFrames
+	var cs []Chunk
+	for start, size := 0, p.SegmentFrames; start < p.Frames; start, size = start+size, perChunk {
+		size = min(size, p.Frames-start)
+		cs = append(cs, Chunk{Start: start, Frames: size})
+	}
+	// A last chunk of a few frames would cost a whole encoder start: the one before takes it, if that is not the first.
+	if n := len(cs); n > 2 && cs[n-1].Frames < p.SegmentFrames {
+		cs[n-2].Frames += cs[n-1].Frames
+		cs = cs[:n-1]
+	}
+	return cs
+}

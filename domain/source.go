@@ -1,0 +1,65 @@
+package domain
+
+import "strconv"
+
+// Rational is a frame rate: Num/Den frames per second.
+type Rational struct {
+	Num int `json:"num"`
+	Den int `json:"den"`
+}
+
+// Float returns the rate as a number, 0 for the zero value.
+func (r Rational) Float() float64 {
+	if r.Den == 0 {
+		return 0
+	}
+	return float64(r.Num) / float64(r.Den)
+}
+
+// Seconds returns how long n frames last at this rate.
+func (r Rational) Seconds(n int) float64 {
+	if r.Num == 0 {
+		return 0
+	}
+	return float64(n) * float64(r.Den) / float64(r.Num)
+}
+
+func (r Rational) String() string { return strconv.Itoa(r.Num) + "/" + strconv.Itoa(r.Den) }
+
+// Transfer says how the source maps light to numbers, as far as it must be known to show it right.
+type Transfer string
+
+// SDR needs no mapping; PQ (SMPTE ST 2084) and HLG (ARIB STD-B67) are tone-mapped to it.
+const (
+	SDR Transfer = "sdr"
+	PQ  Transfer = "pq"
+	HLG Transfer = "hlg"
+)
+
+// SourceInfo is what inspection measured of a source: not what its headers claim, where the two differ.
+type SourceInfo struct {
+	Container   string     `json:"container"`
+	VideoCodec  string     `json:"video_codec"`
+	PixelFormat string     `json:"pixel_format"`
+	Width       int        `json:"width"`  // as displayed: rotation applied, square pixels
+	Height      int        `json:"height"` // as displayed
+	Rotation    int        `json:"rotation,omitempty"`
+	FrameRate   Rational   `json:"frame_rate"` // the constant rate that renditions get, at most 60
+	VFR         bool       `json:"vfr,omitempty"`
+	Interlaced  bool       `json:"interlaced,omitempty"`
+	Transfer    Transfer   `json:"transfer"`
+	Alpha       bool       `json:"alpha,omitempty"`
+	Duration    float64    `json:"duration"` // seconds, from the first to the end of the last frame or sample
+	Frames      int        `json:"frames"`   // at FrameRate over Duration
+	Audio       *AudioInfo `json:"audio,omitempty"`
+	// OneChunk says why the source cannot be sought exactly and must be encoded in one piece; empty when it can.
+	OneChunk string `json:"one_chunk,omitempty"`
+}
+
+// AudioInfo is what inspection measured of the first audio track.
+type AudioInfo struct {
+	Codec      string `json:"codec"`
+	Channels   int    `json:"channels"`
+	SampleRate int    `json:"sample_rate"`
+	Language   string `json:"language,omitempty"` // BCP 47
+}
