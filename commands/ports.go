@@ -19,6 +19,8 @@ type EventLog interface {
 	Append(ctx context.Context, c domain.Commit) (domain.Appended, error)
 	// ReadStream returns a stream's events with a version above after, oldest first; none for an unknown stream.
 	ReadStream(ctx context.Context, stream string, after int) ([]domain.Recorded, error)
+	// ReadCommit returns the events of the commit with this id; none if there is no such commit.
+	ReadCommit(ctx context.Context, id string) ([]domain.Recorded, error)
 }
 
 // MaxCommitEvents is how many events one commit may have.

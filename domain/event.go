@@ -26,6 +26,7 @@ type Meta struct {
 	Actor       string `json:"actor,omitempty"`       // who did it: "local" until there are keys, "worker", "policy"
 	Correlation string `json:"correlation,omitempty"` // one user action with all that follows from it
 	Causation   string `json:"causation,omitempty"`   // position of the event that this is a reaction to
+	Request     string `json:"request,omitempty"`     // hash of the request, where the client gave an Idempotency-Key
 }
 
 // Commit is what one append puts into the log: all of it or nothing.

@@ -1,0 +1,117 @@
+package projections
+
+import (
+	"context"
+	"time"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// Video is a row of the catalog: everything that metadata and search queries answer about one video.
+type Video struct {
+	ID             domain.VideoID
+	Position       domain.Position // of the newest event applied
+	Version        int
+	Owner          string
+	Details        domain.Details
+	PlaybackPolicy domain.PlaybackPolicy
+	Publish        domain.PublishMode
+	Status         domain.Status
+	Playable       bool // something can be played, though maybe not all of it yet
+	Published      bool
+	CreatedAt      time.Time
+	PublishedAt    time.Time // zero before the first publication
+	Filename       string
+	Source         *domain.Blob
+	Info           *domain.SourceInfo
+	Duration       float64 // seconds, 0 when unknown
+	Renditions     []VideoRendition
+	Poster         bool
+	Failure        *domain.Failure
+	FramesDone     int // of the newest attempt, for progress
+	FramesPlanned  int
+	Attempt        int
+	Serving        int
+	AudioPlanned   bool
+	AudioStarted   bool
+	AudioDone      bool
+	Deleted        bool
+}
+
+// VideoRendition is a rung of a video, planned or produced.
+type VideoRendition struct {
+	Name             string
+	Width            int
+	Height           int
+	FrameRate        domain.Rational
+	Codecs           string
+	AverageBandwidth int64
+	Bandwidth        int64
+	Bytes            int64
+	Status           RenditionStatus
+}
+
+// RenditionStatus says how far one rendition is.
+type RenditionStatus string
+
+// The rendition statuses.
+const (
+	RenditionWaiting  RenditionStatus = "waiting"
+	RenditionEncoding RenditionStatus = "encoding"
+	RenditionEncoded  RenditionStatus = "encoded"
+	RenditionFailed   RenditionStatus = "failed"
+)
+
+// Sort is an order of search results.
+type Sort string
+
+// The orders. Relevance needs a text and is the default where there is one; otherwise newest first is.
+const (
+	SortRelevance  Sort = "relevance"
+	SortOldest     Sort = "created_at"
+	SortNewest     Sort = "-created_at"
+	SortTitle      Sort = "title"
+	SortTitleDesc  Sort = "-title"
+	SortShortest   Sort = "duration"
+	SortLongest    Sort = "-duration"
+	MaxLimit            = 100
+	DefaultLimit        = 20
+	MaxQueryLength      = 200 // code points of a search text
+)
+
+// Query says what to search for. Zero values do not restrict.
+type Query struct {
+	Text          string   // all words must match, each as a prefix, case and diacritics folded
+	Tags          []string // all of them
+	Metadata      map[string]string
+	Status        domain.Status
+	Visibility    domain.Visibility
+	CreatedAfter  time.Time
+	CreatedBefore time.Time
+	MinDuration   float64 // seconds
+	MaxDuration   float64 // seconds, 0 for no limit
+	Sort          Sort
+	Limit         int
+	Cursor        string   // NextCursor of the page before; ErrInvalid when it is not one or belongs to another query
+	Facets        []string // of "tag", "status"
+}
+
+// Page is an answer to a Query.
+type Page struct {
+	Items      []Video
+	NextCursor string // empty on the last page
+	Facets     map[string][]FacetCount
+}
+
+// FacetCount says how many of all results (not only this page's) have a value.
+type FacetCount struct {
+	Value string
+	Count int
+}
+
+// Catalog answers metadata and search queries. Deleted videos are not in it. A cursor names the place after the last
+// item by its sort key, so that videos created, changed or deleted meanwhile neither repeat nor hide others.
+type Catalog interface {
+	Video(ctx context.Context, id domain.VideoID) (Video, error) // ErrNotFound
+	Search(ctx context.Context, q Query) (Page, error)
+}
