@@ -1,0 +1,41 @@
+# `make` alone lists the targets.
+GO      ?= go
+GOTESTSUM = $(GO) run gotest.tools/gotestsum@v1.13.0
+LINT    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo run test test-long lint bench fuzz cover
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## build bin/cinelog, one static binary
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/cinelog ./cmd/cinelog
+
+demo: ## upload a sample clip, watch it being transcoded, search it and play it (ONCE=1 ends after the printout)
+	@scripts/setup run
+	@$(MAKE) -s build
+	@bin/cinelog demo $(if $(ONCE),--once)
+
+run: ## serve on http://127.0.0.1:8080 with ./data
+	@scripts/setup run
+	@$(MAKE) -s build
+	@bin/cinelog serve
+
+test: ## the tests
+	@scripts/setup test
+	@$(GOTESTSUM) --format pkgname -- -timeout 14m ./...
+
+test-long: ## the tests with hundreds of kills
+	@scripts/setup test
+	@CINELOG_LONG=1 $(GOTESTSUM) --format pkgname -- -timeout 60m ./...
+
+lint: ## the linters, with the dependency rule
+	@$(LINT) run ./...
+
+bench: ## the benchmarks, each beside its reference
+	@scripts/setup run
+	@$(GO) test -run '^$$' -bench . ./...
+
+cover: ## test coverage by function
+	@$(GO) test -coverprofile coverage.out ./... && $(GO) tool cover -func coverage.out | tail -1

@@ -1,0 +1,65 @@
+package domain_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+func TestLadderNeverGoesAboveTheSource(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name          string
+		width, height int
+		want          []string
+	}{
+		{"1080p", 1920, 1080, []string{"1080p 1920x1080", "720p 1280x720", "480p 854x480", "360p 640x360", "240p 426x240"}},
+		{"portrait", 720, 1280, []string{"720p 720x1280", "480p 480x854", "360p 360x640", "240p 240x426"}},
+		{"between two rungs", 642, 642, []string{"642p 642x642", "480p 480x480", "360p 360x360", "240p 240x240"}},
+		{"nearly a rung", 856, 482, []string{"480p 852x480", "360p 640x360", "240p 426x240"}},
+		{"below all", 161, 121, []string{"121p 162x122"}},
+		{"one pixel", 1, 1, []string{"1p 2x2"}},
+		{"8K", 7680, 4320, []string{
+			"2160p 3840x2160", "1440p 2560x1440", "1080p 1920x1080", "720p 1280x720", "480p 854x480", "360p 640x360", "240p 426x240",
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var got []string
+			for _, r := range domain.Ladder(c.width, c.height) {
+				got = append(got, r.Name+" "+fmt.Sprintf("%dx%d", r.Width, r.Height))
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("ladder of %dx%d (-want +got):\n%s", c.width, c.height, diff)
+			}
+		})
+	}
+}
+
+func TestChunksCoverEveryFrameOnTheGrid(t *testing.T) {
+	t.Parallel()
+	for _, frames := range []int{1, 99, 100, 101, 499, 500, 1558, 180_000, 1_000_000} {
+		p := domain.PlanTranscode(domain.SourceInfo{
+			Width: 1920, Height: 1080, FrameRate: domain.Rational{Num: 25, Den: 1}, Frames: frames,
+		})
+		next := 0
+		for i, c := range p.Chunks {
+			if c.Start != next || c.Frames < 1 || c.Start%p.SegmentFrames != 0 {
+				t.Fatalf("%d frames: chunk %d is %+v, the one before ended at %d", frames, i, c, next)
+			}
+			next += c.Frames
+		}
+		if next != frames {
+			t.Errorf("%d frames: chunks end at %d", frames, next)
+		}
+		if first := p.Chunks[0].Frames; first > p.SegmentFrames {
+			t.Errorf("%d frames: the first chunk has %d, more than one segment: somebody waits for it", frames, first)
+		}
+		if len(p.Chunks) > 300 {
+			t.Errorf("%d frames: %d chunks", frames, len(p.Chunks))
+		}
+	}
+}
