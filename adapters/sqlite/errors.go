@@ -29,12 +29,6 @@ func unavailable(err error) error {
 // primaryCode masks the kind of error out of SQLite's extended codes.
 const primaryCode = 0xff
 
-// violates says whether an error is a broken UNIQUE or PRIMARY KEY constraint.
-func violates(err error) bool {
-	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code()&primaryCode == sqlite3.SQLITE_CONSTRAINT
-}
-
 // closing closes c on the way out of a failed operation and keeps both errors.
 func closing(c io.Closer, err error) error {
 	return errors.Join(err, c.Close())
