@@ -1,0 +1,92 @@
+package domain_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// The samples are what was ever written, kept for ever: each must decode, and encode to the same document again.
+func TestEverySampleStaysReadable(t *testing.T) {
+	t.Parallel()
+	for _, eventType := range domain.EventTypes() {
+		t.Run(eventType, func(t *testing.T) {
+			t.Parallel()
+			sample, err := os.ReadFile(filepath.Join("testdata", "events", eventType+".json"))
+			if err != nil {
+				t.Fatalf("every event type keeps a sample: %v", err)
+			}
+			event, err := domain.DecodeEvent(eventType, sample)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, data, err := domain.EncodeEvent(event)
+			if err != nil || again != eventType {
+				t.Fatalf("encodes as %q, %v", again, err)
+			}
+			var want, got any
+			if err := json.Unmarshal(sample, &want); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(data, &got); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("the sample lost something on its way (-sample +again):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNoSampleIsLeftWithoutAType(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("testdata", "events", "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := len(domain.EventTypes()); len(files) != want {
+		t.Errorf("%d samples for %d event types", len(files), want)
+	}
+}
+
+func TestUnknownAndBrokenEventsAreErrors(t *testing.T) {
+	t.Parallel()
+	if _, err := domain.DecodeEvent("video.created.v99", []byte(`{}`)); err == nil {
+		t.Error("an event of the future was decoded")
+	}
+	if _, err := domain.DecodeEvent("video.created.v1", []byte(`{"owner":`)); err == nil {
+		t.Error("half an event was decoded")
+	}
+}
+
+func TestCloudEventRoundTrip(t *testing.T) {
+	t.Parallel()
+	want := domain.Recorded{
+		Position: 7, Stream: "019a0000-0000-7000-8000-000000000001", Version: 3,
+		Time:  time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC),
+		Meta:  domain.Meta{Actor: "worker", Causation: "6"},
+		Event: domain.VideoUploaded{Attempt: 1, Filename: "ü.mp4", Source: domain.Blob{Key: "sources/x", Bytes: 5, SHA256: "ab"}},
+	}
+	b, err := domain.MarshalCloudEvent(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := domain.UnmarshalCloudEvent(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, bad := range []string{``, `{}`, `null`, `{"specversion":"1.0","position":0,"version":1,"subject":"x"}`} {
+		if _, err := domain.UnmarshalCloudEvent([]byte(bad)); err == nil {
+			t.Errorf("%q was read as an event", bad)
+		}
+	}
+}
