@@ -82,7 +82,9 @@ func TestDecisions(t *testing.T) {
 		{"a chunk of an older attempt is superseded", append(ready, domain.TranscodeRequested{Attempt: 2}), record(chunk(0, 4)), nil, domain.ErrSuperseded},
 		{"a chunk for a deleted video is superseded", []domain.Event{created, uploaded, inspected, planned, domain.VideoDeleted{}}, record(chunk(0, 4)), nil, domain.ErrSuperseded},
 		{"an audio part out of turn is superseded", []domain.Event{created, uploaded, inspected, planned},
-			func(v domain.Video) ([]domain.Event, error) { return v.RecordAudio(domain.AudioTranscoded{Attempt: 1, Part: 1}) }, nil, domain.ErrSuperseded},
+			func(v domain.Video) ([]domain.Event, error) {
+				return v.RecordAudio(domain.AudioTranscoded{Attempt: 1, Part: 1})
+			}, nil, domain.ErrSuperseded},
 		{"a failure ends the attempt once", []domain.Event{created, uploaded, failed}, func(v domain.Video) ([]domain.Event, error) { return v.FailTranscode(1, failed.Failure) }, nil, domain.ErrSuperseded},
 		{"a failed one may be tried again", []domain.Event{created, uploaded, failed}, domain.Video.RequestTranscode, []domain.Event{domain.TranscodeRequested{Attempt: 2}}, nil},
 		{"one in work may not", []domain.Event{created, uploaded}, domain.Video.RequestTranscode, nil, domain.ErrNotAllowed},
