@@ -50,7 +50,12 @@ func AppendCommits(b *testing.B, l Log, writers, total int) {
 			}
 			// A video has tens of events, so a writer soon goes on with the next one.
 			if version%20 == 0 {
-				stream, version = fmt.Sprintf("0190b0a0-0000-7000-8000-%012d", i), 0
+				id, err := domain.NewVideoID()
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				stream, version = string(id), 0
 			}
 			a, err := l.Append(b.Context(), newCommit(stream, version, TypicalEvent(i)))
 			if err != nil {
