@@ -10,6 +10,7 @@ import (
 // Video is a row of the catalog: everything that metadata and search queries answer about one video.
 type Video struct {
 	ID             domain.VideoID
+	Created        domain.Position // of its first event: the order of creation, whatever the clocks said
 	Position       domain.Position // of the newest event applied
 	Version        int
 	Owner          string
@@ -24,14 +25,16 @@ type Video struct {
 	Filename       string
 	Source         *domain.Blob
 	Info           *domain.SourceInfo
-	Duration       float64 // seconds, 0 when unknown
-	Renditions     []VideoRendition
+	Duration       float64          // seconds, 0 when unknown
+	Renditions     []VideoRendition // of what is served; before that, of the newest attempt
+	Next           []VideoRendition // of the newest attempt while an older one is served
 	Poster         bool
 	Failure        *domain.Failure
 	FramesDone     int // of the newest attempt, for progress
 	FramesPlanned  int
 	Attempt        int
 	Serving        int
+	VideoStarted   bool // chunk 0 of the newest attempt is there
 	AudioPlanned   bool
 	AudioStarted   bool
 	AudioDone      bool

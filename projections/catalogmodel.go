@@ -1,0 +1,189 @@
+package projections
+
+import (
+	"math"
+	"slices"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// CatalogName names the catalog's read model in files and on the command line.
+const CatalogName = "catalog"
+
+// catalogVersion grows when FoldVideo or the text of a search gives other rows than before.
+const catalogVersion = 1
+
+// CatalogModel is the model of the catalog: one row per video, under its id. A deleted video leaves a row that says so
+// and nothing else, so that a late event does not bring it back.
+func CatalogModel() Model[Video] {
+	return Model[Video]{
+		Name:    CatalogName,
+		Version: catalogVersion,
+		Keys:    func(e domain.Recorded) []string { return []string{e.Stream} },
+		Fold:    func(_ string, v Video, e domain.Recorded) Video { return v.evolve(e) },
+	}
+}
+
+// FoldVideo returns the row that a whole stream gives, oldest event first: the answer to a command, from the log.
+func FoldVideo(events []domain.Recorded) Video {
+	var v Video
+	for _, e := range events {
+		v = v.evolve(e)
+	}
+	return v
+}
+
+// evolve never changes what v's slices and pointers hold: the old row may still be in use.
+func (v Video) evolve(r domain.Recorded) Video {
+	if v.Version == 0 {
+		v.ID, v.CreatedAt, v.Created = r.VideoID(), r.Time.UTC(), r.Position
+	}
+	v.Version, v.Position = r.Version, r.Position
+	if v.Deleted {
+		return v
+	}
+	switch e := r.Event.(type) {
+	case domain.VideoCreated:
+		v.Owner, v.Details, v.Publish, v.PlaybackPolicy = e.Owner, e.Details, e.Publish, e.PlaybackPolicy
+	case domain.VideoDetailsChanged:
+		v.Details = e.Details
+	case domain.PlaybackPolicyChanged:
+		v.PlaybackPolicy = e.PlaybackPolicy
+	case domain.VideoUploaded:
+		source := e.Source
+		v.Filename, v.Source, v.Info = e.Filename, &source, nil
+		v = v.begin(e.Attempt)
+	case domain.TranscodeRequested:
+		v = v.begin(e.Attempt)
+	case domain.SourceInspected:
+		info := e.Source
+		v.Info, v.Duration = &info, info.Duration
+	case domain.TranscodePlanned:
+		v = v.planned(e.Plan)
+	case domain.ChunkTranscoded:
+		v = v.chunk(e)
+	case domain.AudioTranscoded:
+		v.AudioStarted, v.AudioDone = true, v.AudioDone || e.Final
+	case domain.PosterProduced:
+		v.Poster = true
+	case domain.RenditionProduced:
+		v = v.produced(e)
+	case domain.SourceRejected:
+		v = v.failed(e.Failure)
+	case domain.TranscodeFailed:
+		v = v.failed(e.Failure)
+	case domain.VideoPublished:
+		v.Published, v.PublishedAt = true, r.Time.UTC()
+	case domain.VideoUnpublished:
+		v.Published = false
+	case domain.VideoDeleted:
+		return Video{
+			ID: v.ID, Created: v.Created, CreatedAt: v.CreatedAt, Version: v.Version, Position: v.Position, Deleted: true,
+		}
+	case domain.StoryboardProduced, domain.CaptionAdded, domain.CaptionRemoved: // not in the catalog
+	}
+	v.Status = v.status()
+	v.Playable = v.Serving > 0 || (v.VideoStarted && (v.AudioStarted || !v.AudioPlanned))
+	return v
+}
+
+// status derives the status as domain.Video does.
+func (v Video) status() domain.Status {
+	switch {
+	case v.Serving > 0:
+		return domain.StatusReady
+	case v.Failure != nil:
+		return domain.StatusFailed
+	case v.Source == nil:
+		return domain.StatusWaiting
+	}
+	return domain.StatusProcessing
+}
+
+// begin starts an attempt. What is served stays as it is until the new attempt is complete.
+func (v Video) begin(attempt int) Video {
+	v.Attempt, v.Failure, v.Next = attempt, nil, nil
+	v.FramesDone, v.FramesPlanned = 0, 0
+	v.VideoStarted, v.AudioPlanned, v.AudioStarted, v.AudioDone = false, false, false, false
+	if v.Serving == 0 {
+		v.Renditions, v.Poster = nil, false
+	}
+	return v
+}
+
+func (v Video) planned(p domain.Plan) Video {
+	v.FramesPlanned, v.AudioPlanned = p.Frames, p.Audio != nil
+	rs := make([]VideoRendition, len(p.Rungs))
+	for i, r := range p.Rungs {
+		rs[i] = VideoRendition{
+			Name: r.Name, Width: r.Width, Height: r.Height, FrameRate: p.FrameRate, Status: RenditionWaiting,
+		}
+	}
+	return v.withWork(rs)
+}
+
+// work returns the renditions of the newest attempt, to be changed.
+func (v Video) work() []VideoRendition {
+	if v.Serving > 0 {
+		return slices.Clone(v.Next)
+	}
+	return slices.Clone(v.Renditions)
+}
+
+func (v Video) withWork(rs []VideoRendition) Video {
+	if v.Serving > 0 {
+		v.Next = rs
+	} else {
+		v.Renditions = rs
+	}
+	return v
+}
+
+func (v Video) chunk(e domain.ChunkTranscoded) Video {
+	rs := v.work()
+	for i := range rs {
+		if rs[i].Status == RenditionWaiting {
+			rs[i].Status = RenditionEncoding
+		}
+	}
+	v.VideoStarted = v.VideoStarted || e.Chunk == 0
+	if len(e.Renditions) > 0 && len(rs) > 0 {
+		seconds := 0.0
+		for _, s := range e.Renditions[0].Segments {
+			seconds += s.Duration
+		}
+		frames := int(math.Round(seconds * rs[0].FrameRate.Float()))
+		v.FramesDone = min(v.FramesPlanned, v.FramesDone+frames)
+	}
+	return v.withWork(rs)
+}
+
+// produced completes one rendition and, with the last one, the attempt: from then on that is what is served.
+func (v Video) produced(e domain.RenditionProduced) Video {
+	rs := v.work()
+	i := slices.IndexFunc(rs, func(r VideoRendition) bool { return r.Name == e.Name })
+	if i < 0 {
+		rs, i = append(rs, VideoRendition{}), len(rs)
+	}
+	rs[i] = VideoRendition{
+		Name: e.Name, Width: e.Width, Height: e.Height, FrameRate: e.FrameRate, Codecs: e.Codecs,
+		AverageBandwidth: e.AverageBandwidth, Bandwidth: e.Bandwidth, Bytes: e.Bytes, Status: RenditionEncoded,
+	}
+	v = v.withWork(rs)
+	if slices.ContainsFunc(rs, func(r VideoRendition) bool { return r.Status != RenditionEncoded }) {
+		return v
+	}
+	v.Renditions, v.Next, v.Serving = rs, nil, e.Attempt
+	v.Duration = max(v.Duration, e.Duration)
+	v.FramesDone = v.FramesPlanned
+	return v
+}
+
+func (v Video) failed(f domain.Failure) Video {
+	rs := v.work()
+	for i := range rs {
+		rs[i].Status = RenditionFailed
+	}
+	v.Failure = &f
+	return v.withWork(rs)
+}

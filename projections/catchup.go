@@ -1,0 +1,116 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// CatchUpOptions tune CatchUp; the zero value is good for live updates.
+type CatchUpOptions struct {
+	Batch    int                   // events per Apply; 1000 when 0
+	Until    domain.Position       // the last event to apply; the head when 0
+	Progress func(domain.Position) // called after every batch
+}
+
+const defaultBatch = 1000
+
+// CatchUp applies the log's events after t's checkpoint until there are no more, and returns where t stands then, also
+// beside an error. It reads the next batch while the last one is being applied.
+//
+// ErrConflict: another process applied the same events first; calling again goes on from the checkpoint.
+func CatchUp(ctx context.Context, log Log, t Target, o CatchUpOptions) (domain.Position, error) {
+	if o.Batch <= 0 {
+		o.Batch = defaultBatch
+	}
+	at, err := t.Checkpoint(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("read the checkpoint: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	reading := readAhead(ctx, log, at, o)
+	defer func() { // the reader ends before CatchUp does
+		cancel()
+		for range reading { //nolint:revive // only waits
+		}
+	}()
+	for b := range reading {
+		if b.err != nil {
+			return at, fmt.Errorf("read the log after %d: %w", at, b.err)
+		}
+		if err := t.Apply(ctx, b.events); err != nil {
+			return at, fmt.Errorf("apply the events after %d: %w", at, err)
+		}
+		at = b.events[len(b.events)-1].Position
+		if o.Progress != nil {
+			o.Progress(at)
+		}
+	}
+	return at, ctx.Err()
+}
+
+type batch struct {
+	events []domain.Recorded
+	err    error
+}
+
+// readAhead sends the batches after a position until the head, an error or the end of ctx.
+func readAhead(ctx context.Context, log Log, after domain.Position, o CatchUpOptions) <-chan batch {
+	batches := make(chan batch)
+	go func() {
+		defer close(batches)
+		for o.Until == 0 || after < o.Until {
+			limit := o.Batch
+			if o.Until > 0 {
+				limit = int(min(int64(limit), int64(o.Until-after)))
+			}
+			events, err := log.ReadAfter(ctx, after, limit)
+			if err == nil && len(events) == 0 {
+				return
+			}
+			select {
+			case batches <- batch{events, err}:
+			case <-ctx.Done():
+				return
+			}
+			if err != nil {
+				return
+			}
+			after = events[len(events)-1].Position
+		}
+	}()
+	return batches
+}
+
+// Run keeps t at the log's head until ctx ends: it catches up, then waits for a wake-up or the tick. advanced hears
+// every position that t reaches. The wake-up only saves time; without it the tick still comes. The error is ctx's, or
+// the first that is neither a lost race nor a store that is away for now.
+func Run(
+	ctx context.Context, log Log, t Target, wake <-chan struct{}, tick time.Duration, advanced func(domain.Position),
+) error {
+	timer := time.NewTicker(tick)
+	defer timer.Stop()
+	for {
+		at, err := CatchUp(ctx, log, t, CatchUpOptions{Progress: advanced})
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, domain.ErrConflict): // another process was faster: go on from its checkpoint
+			continue
+		case errors.Is(err, domain.ErrUnavailable): // with the next tick
+		case err != nil:
+			return err
+		case advanced != nil:
+			advanced(at) // also when another process has applied everything
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-wake:
+		case <-timer.C:
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// maxCachedRows bounds the rows that a read model remembers between batches.
+const maxCachedRows = 20_000
+
+// NewReadModel returns the Target that keeps rows as m says. Rows and checkpoint are saved together, so an event is
+// never applied twice. It remembers the rows of the last batches: a rebuild would read most of them again and again.
+func NewReadModel[R any](m Model[R], rows Rows[R]) Target {
+	return &readModel[R]{model: m, rows: rows, cached: map[string]R{}}
+}
+
+type readModel[R any] struct {
+	model Model[R]
+	rows  Rows[R]
+
+	mu     sync.Mutex
+	at     domain.Position // cached is as of here
+	cached map[string]R    // what is stored; a zero row for a key that has none
+}
+
+// Checkpoint also forgets the cached rows: whoever asks where to begin may find another build of the rows.
+func (m *readModel[R]) Checkpoint(ctx context.Context) (domain.Position, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.cached)
+	return m.rows.Checkpoint(ctx)
+}
+
+func (m *readModel[R]) Apply(ctx context.Context, events []domain.Recorded) error {
+	if len(events) == 0 {
+		return nil
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	from, to := events[0].Position-1, events[len(events)-1].Position
+	if from != m.at || len(m.cached) > maxCachedRows {
+		clear(m.cached)
+	}
+	if err := m.load(ctx, events); err != nil {
+		return err
+	}
+	changed, drop, err := m.fold(events)
+	if err == nil {
+		err = m.rows.Save(ctx, changed, drop, from, to)
+	}
+	if err != nil {
+		clear(m.cached)
+		return fmt.Errorf("%s at %d: %w", m.model.Name, from, err)
+	}
+	m.at = to
+	return nil
+}
+
+// load brings the rows that events change into the cache.
+func (m *readModel[R]) load(ctx context.Context, events []domain.Recorded) error {
+	var missing []string
+	var zero R
+	for _, e := range events {
+		for _, k := range m.model.Keys(e) {
+			if _, ok := m.cached[k]; !ok {
+				missing = append(missing, k)
+				m.cached[k] = zero
+			}
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	rows, err := m.rows.Load(ctx, missing)
+	if err != nil {
+		clear(m.cached)
+		return fmt.Errorf("load %d rows of %s: %w", len(missing), m.model.Name, err)
+	}
+	for k, r := range rows {
+		m.cached[k] = r
+	}
+	return nil
+}
+
+// fold applies events to the cached rows and returns what is to be saved. An event removes rows before it changes
+// any. A panic in the model is a fault of this read model alone: it halts here, the others go on.
+func (m *readModel[R]) fold(events []domain.Recorded) (changed map[string]R, drop []string, err error) {
+	var at domain.Position
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the model panicked on event %d: %v", at, p)
+		}
+	}()
+	changed = map[string]R{}
+	var zero R
+	for _, e := range events {
+		at = e.Position
+		if m.model.Drop != nil {
+			for _, prefix := range m.model.Drop(e) {
+				drop = append(drop, prefix)
+				for k := range m.cached {
+					if strings.HasPrefix(k, prefix) {
+						m.cached[k] = zero
+						delete(changed, k)
+					}
+				}
+			}
+		}
+		for _, k := range m.model.Keys(e) {
+			r := m.model.Fold(k, m.cached[k], e)
+			m.cached[k], changed[k] = r, r
+		}
+	}
+	return changed, drop, nil
+}
