@@ -1,0 +1,127 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// Transcoding is the policy that carries a video through the pipeline: it reacts to each event with a command or with
+// tasks. It holds no state, so any event may come twice, late, or after newer ones.
+type Transcoding struct {
+	Service *Service
+	Tasks   Tasks
+}
+
+// Handle reacts to one event. After an error the same event may be handed in again.
+func (p *Transcoding) Handle(ctx context.Context, r domain.Recorded) error {
+	id := r.VideoID()
+	switch e := r.Event.(type) {
+	case domain.VideoUploaded:
+		return p.inspect(ctx, id, e.Attempt)
+	case domain.TranscodeRequested:
+		return p.inspect(ctx, id, e.Attempt)
+	case domain.SourceInspected:
+		return p.plan(ctx, r, e.Attempt)
+	case domain.TranscodePlanned:
+		return p.encode(ctx, id, e.Attempt)
+	case domain.RenditionProduced:
+		return p.complete(ctx, id, e)
+	case domain.SourceRejected:
+		return p.sweep(ctx, id, e.Attempt)
+	case domain.TranscodeFailed:
+		return p.sweep(ctx, id, e.Attempt)
+	case domain.VideoDeleted:
+		return p.sweep(ctx, id, 0)
+	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.ChunkTranscoded,
+		domain.AudioTranscoded, domain.PosterProduced, domain.StoryboardProduced, domain.VideoPublished,
+		domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved:
+	}
+	return nil
+}
+
+func (p *Transcoding) inspect(ctx context.Context, id domain.VideoID, attempt int) error {
+	v, err := p.Service.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !v.InWork() || v.Attempt != attempt || v.Run.Source != nil {
+		return nil
+	}
+	return p.send(ctx, Task{Kind: TaskInspect, Video: id, Attempt: attempt, Priority: PriorityFirst})
+}
+
+func (p *Transcoding) plan(ctx context.Context, r domain.Recorded, attempt int) error {
+	commitID, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("make a commit id: %w", err)
+	}
+	meta := domain.Meta{
+		Actor: "policy", Correlation: r.Meta.Correlation, Causation: strconv.FormatInt(int64(r.Position), 10),
+	}
+	_, err = p.Service.decide(ctx, r.VideoID(), meta, commitID.String(), func(v domain.Video) ([]domain.Event, error) {
+		return v.PlanTranscode(attempt)
+	})
+	if errors.Is(err, domain.ErrSuperseded) {
+		return nil
+	}
+	return err
+}
+
+// encode sends what is still to be done of a plan.
+func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int) error {
+	v, err := p.Service.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !v.InWork() || v.Attempt != attempt || v.Run.Plan == nil {
+		return nil
+	}
+	var tasks []Task
+	for chunk := range v.Run.Plan.Chunks {
+		if v.NeedsChunk(attempt, chunk) != nil {
+			continue
+		}
+		priority := PriorityRest
+		if chunk == 0 {
+			priority = PriorityFirst
+		}
+		tasks = append(tasks, Task{Kind: TaskChunk, Video: id, Attempt: attempt, Chunk: chunk, Priority: priority})
+	}
+	if v.NeedsAudio(attempt) == nil {
+		audio := Task{Kind: TaskAudio, Video: id, Attempt: attempt, Priority: PriorityFirst}
+		tasks = append(tasks[:min(1, len(tasks))], append([]Task{audio}, tasks[min(1, len(tasks)):]...)...)
+	}
+	if len(tasks) == 0 {
+		return nil
+	}
+	return p.send(ctx, tasks...)
+}
+
+// complete sweeps once for a run, with the last of its renditions.
+func (p *Transcoding) complete(ctx context.Context, id domain.VideoID, e domain.RenditionProduced) error {
+	v, err := p.Service.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	if v.Attempt != e.Attempt || v.Run.Plan == nil || v.Run.Plan.Rungs[len(v.Run.Plan.Rungs)-1].Name != e.Name {
+		return nil
+	}
+	return p.sweep(ctx, id, e.Attempt)
+}
+
+func (p *Transcoding) sweep(ctx context.Context, id domain.VideoID, attempt int) error {
+	return p.send(ctx, Task{Kind: TaskSweep, Video: id, Attempt: attempt, Priority: PriorityRest})
+}
+
+func (p *Transcoding) send(ctx context.Context, tasks ...Task) error {
+	if err := p.Tasks.Send(ctx, tasks...); err != nil {
+		return fmt.Errorf("send %d tasks for video %s: %w", len(tasks), tasks[0].Video, err)
+	}
+	return nil
+}
