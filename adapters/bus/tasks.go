@@ -1,0 +1,66 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/cinelog/cinelog/commands"
+)
+
+// TopicTasks carries work for competing workers: all of them are one consumer group.
+const TopicTasks = "tasks"
+
+// Tasks sends tasks over a publisher.
+type Tasks struct{ pub message.Publisher }
+
+var _ commands.Tasks = (*Tasks)(nil)
+
+// NewTasks returns the port that sends tasks to TopicTasks.
+func NewTasks(pub message.Publisher) *Tasks { return &Tasks{pub: pub} }
+
+// Send stores the tasks, all or (where the publisher can do that) none.
+func (t *Tasks) Send(ctx context.Context, tasks ...commands.Task) error {
+	if len(tasks) == 0 {
+		return nil
+	}
+	msgs := make([]*message.Message, len(tasks))
+	for i, task := range tasks {
+		body, err := json.Marshal(task)
+		if err != nil {
+			return fmt.Errorf("send task: %w", err)
+		}
+		msgs[i] = message.NewMessageWithContext(ctx, watermill.NewUUID(), body)
+		msgs[i].Metadata.Set(MetaPriority, strconv.Itoa(task.Priority))
+		msgs[i].Metadata.Set(MetaType, string(task.Kind))
+		msgs[i].Metadata.Set(MetaVideo, string(task.Video))
+	}
+	if err := t.pub.Publish(TopicTasks, msgs...); err != nil {
+		return fmt.Errorf("send tasks: %w", err)
+	}
+	return nil
+}
+
+// ConsumeTasks hands tasks to handle. receiveCount says how often this task was handed out; last says that it is a dead
+// letter if this try fails. ctx ends when the task's lease is lost: the work must stop then.
+func ConsumeTasks(
+	ctx context.Context, c Consumer,
+	handle func(ctx context.Context, task commands.Task, receiveCount int, last bool) error,
+) error {
+	c.Topic = TopicTasks
+	return Consume(ctx, c, func(ctx context.Context, msg *message.Message) error {
+		var task commands.Task
+		if err := json.Unmarshal(msg.Payload, &task); err != nil {
+			return Permanent(fmt.Errorf("read task: %w", err))
+		}
+		count, err := strconv.Atoi(msg.Metadata.Get(MetaReceiveCount))
+		if err != nil {
+			count = 1
+		}
+		return handle(ctx, task, count, msg.Metadata.Get(MetaLastTry) == "true")
+	})
+}
