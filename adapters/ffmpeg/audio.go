@@ -1,0 +1,167 @@
+package ffmpeg
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
+)
+
+const audioRendition = "audio"
+
+// aacPriming is how many samples the AAC encoder puts before the first; it is one frame.
+const aacPriming = 1024
+
+// EncodeAudio is described at commands.Encoder.
+func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out commands.Output) error {
+	if job.Plan.Audio == nil {
+		return fmt.Errorf("%w: the plan has no audio", domain.ErrInvalid)
+	}
+	p, err := e.probe(ctx, job.Path)
+	if err != nil {
+		return err
+	}
+	if p.audio == nil {
+		return &domain.Failure{Code: domain.Malformed, Detail: "the audio track is gone"}
+	}
+	a := &audioOutput{plan: job.Plan, out: out, total: job.Plan.FrameRate.Seconds(job.Plan.Frames)}
+	// The priming takes the place of the first 1,024 samples, so that sound and picture both start at 0 without an
+	// edit list, which players read differently.
+	filter := fmt.Sprintf("[0:%d]aresample=%d:async=1:first_pts=0,apad,atrim=start_sample=%d:end=%.6f,asetpts=PTS-STARTPTS[a]",
+		p.audio.Index, job.Plan.Audio.SampleRate, aacPriming, a.total)
+	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, e.inputArgs(p.container)...)
+	args = append(args, "-vn", "-i", inputMark, "-filter_complex", filter, "-map", "[a]", "-map_metadata", "-1", "-dn", "-sn", "-vn",
+		"-c:a", "aac", "-b:a", strconv.Itoa(job.Plan.Audio.BitRate), "-ac", strconv.Itoa(job.Plan.Audio.Channels),
+		"-ar", strconv.Itoa(job.Plan.Audio.SampleRate), "-t", fmt.Sprintf("%.6f", a.total),
+		"-avoid_negative_ts", "disabled", "-movflags", "+empty_moov+default_base_moof+skip_trailer", "-frag_duration", "500000",
+		"-fflags", "+bitexact", "-f", "mp4", "pipe:3", "-progress", "pipe:4")
+	res, err := e.run(ctx, process{program: e.ffmpeg, input: job.Path, args: args, outputs: []func(io.Reader) error{
+		func(r io.Reader) error { return a.drain(ctx, r) }, discard,
+	}})
+	if err != nil {
+		return fmt.Errorf("encode the audio: %w", sourceFault(ctx, err, res))
+	}
+	if a.flushed < a.total-a.plan.SegmentSeconds() {
+		return fmt.Errorf("encode the audio: %.3f of %.3f s came out: %s", a.flushed, a.total, res.stderr)
+	}
+	return nil
+}
+
+// audioOutput cuts the track into segments that begin as near as a frame of 1,024 samples allows to the segments of
+// the video, always measured from 0, so that nothing drifts.
+type audioOutput struct {
+	plan  domain.Plan
+	out   commands.Output
+	total float64 // seconds
+
+	rate    float64
+	samples []sample // of the segment that is being filled
+	data    []byte
+	start   uint64 // its decode time
+	end     uint64 // decode time after the newest sample
+	next    int
+	flushed float64 // seconds
+	held    *commands.MediaSegment
+}
+
+func (a *audioOutput) drain(ctx context.Context, pipe io.Reader) error {
+	err := splitFragments(pipe,
+		func(init []byte) error {
+			codecs, err := codecString(init)
+			if err != nil {
+				return err
+			}
+			scale, err := timescale(init)
+			if err != nil {
+				return err
+			}
+			a.rate = float64(scale)
+			return a.out.Init(ctx, audioRendition, codecs, init) //nolint:wrapcheck // the callee's
+		},
+		func(f *fragment) error { return a.add(ctx, f) })
+	if err == nil {
+		err = a.finish(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("audio: %w", err)
+	}
+	return nil
+}
+
+func (a *audioOutput) add(ctx context.Context, f *fragment) error {
+	at := f.first
+	for _, s := range f.samples {
+		boundary := float64(a.next+1) * a.plan.SegmentSeconds()
+		if len(a.samples) > 0 && float64(a.end)/a.rate+float64(s.duration)/a.rate/2 > boundary {
+			if err := a.flush(ctx); err != nil {
+				return err
+			}
+		}
+		a.data = append(a.data, f.mdat[at:at+int(s.size)]...)
+		a.samples = append(a.samples, s)
+		a.end += uint64(s.duration)
+		at += int(s.size)
+	}
+	if most := a.total*float64(a.plan.Audio.BitRate)/8*4 + 1<<20; float64(len(a.data)) > most {
+		return fmt.Errorf("%d bytes are far beyond the audio's rate", len(a.data))
+	}
+	return nil
+}
+
+// flush hands the segment before on and holds this one back, because only the one after it tells whether it is the last.
+func (a *audioOutput) flush(ctx context.Context) error {
+	held := a.held
+	seconds := float64(a.end-a.start) / a.rate
+	a.held = &commands.MediaSegment{
+		Index: a.next, Duration: seconds,
+		Data: append(audioMoof(uint32(a.next+1), a.start, a.samples, len(a.data)), a.data...), //nolint:gosec // bounded by the track
+	}
+	a.flushed += seconds
+	a.start, a.samples, a.data = a.end, nil, nil
+	a.next++
+	if held != nil {
+		return a.out.Segment(ctx, audioRendition, *held) //nolint:wrapcheck // the callee's
+	}
+	return nil
+}
+
+func (a *audioOutput) finish(ctx context.Context) error {
+	if len(a.samples) > 0 {
+		if err := a.flush(ctx); err != nil {
+			return err
+		}
+	}
+	if a.held == nil {
+		return fmt.Errorf("%w: no sound came out", errMP4)
+	}
+	a.held.Last = true
+	return a.out.Segment(ctx, audioRendition, *a.held) //nolint:wrapcheck // the callee's
+}
+
+// audioMoof writes the moof box for samples of track 1 and the header of the mdat box that follows it.
+func audioMoof(sequence uint32, decodeTime uint64, samples []sample, size int) []byte {
+	const fixed = 8 + 16 + 8 + 16 + 20 + 20 // moof, mfhd, traf, tfhd, tfdt, trun
+	u32 := binary.BigEndian.AppendUint32
+	moof := fixed + 8*len(samples)
+	header := func(b []byte, size int, kind string) []byte { return append(u32(b, uint32(size)), kind...) } //nolint:gosec // small
+	b := header(make([]byte, 0, moof+8+size), moof, "moof")
+	b = header(b, 16, "mfhd")
+	b = u32(u32(b, 0), sequence)
+	b = header(b, moof-24, "traf")
+	b = header(b, 16, "tfhd")
+	b = u32(u32(b, 0x020000), 1) // default-base-is-moof
+	b = header(b, 20, "tfdt")
+	b = binary.BigEndian.AppendUint64(u32(b, 1<<24), decodeTime)
+	b = header(b, 20+8*len(samples), "trun")
+	b = u32(b, trunDataOffset|trunDuration|trunSize)
+	b = u32(b, uint32(len(samples))) //nolint:gosec // small
+	b = u32(b, uint32(moof+8))       //nolint:gosec // small
+	for _, s := range samples {
+		b = u32(u32(b, s.duration), s.size)
+	}
+	return header(b, size+8, "mdat")
+}

@@ -1,0 +1,104 @@
+package ffmpeg
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// cage wraps a command so that a decoder that was taken over by its input finds nothing: no network, no files but the
+// programs and the one input (read-only), no other processes, no environment.
+type cage struct {
+	bwrap  string   // empty: bubblewrap is not here or does not work
+	mounts []string // the read-only system
+	reason string   // why bwrap is empty
+}
+
+// caged is where the cage shows the input.
+const cagedInput = "/input"
+
+func newCage(ctx context.Context, bwrap string, programs ...string) cage {
+	if bwrap == "-" {
+		return cage{reason: "switched off"}
+	}
+	path, err := exec.LookPath(bwrap)
+	if err != nil {
+		return cage{reason: "bubblewrap (bwrap) is not installed"}
+	}
+	c := cage{bwrap: path, mounts: systemMounts(programs)}
+	argv, _ := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, "", programs[0], []string{"-version"})
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own argv
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return cage{reason: fmt.Sprintf("bubblewrap does not work here: %s", clean(out))}
+	}
+	return c
+}
+
+func (c cage) active() bool { return c.bwrap != "" }
+
+// systemMounts shows the libraries and programs, and nothing of /etc, /home or /var but the linker's cache.
+func systemMounts(programs []string) []string {
+	mounts := []string{"--ro-bind", "/usr", "/usr"}
+	for _, dir := range []string{"/bin", "/lib", "/lib32", "/lib64"} {
+		info, err := os.Lstat(dir)
+		switch {
+		case err != nil:
+		case info.Mode()&os.ModeSymlink != 0:
+			if target, err := os.Readlink(dir); err == nil {
+				mounts = append(mounts, "--symlink", target, dir)
+			}
+		default:
+			mounts = append(mounts, "--ro-bind", dir, dir)
+		}
+	}
+	// Debian finds BLAS, which FFmpeg's libraries need, through /etc/alternatives.
+	for _, p := range []string{"/etc/ld.so.cache", "/etc/alternatives", "/nix/store"} {
+		mounts = append(mounts, "--ro-bind-try", p, p)
+	}
+	for _, p := range programs {
+		if real, err := filepath.EvalSymlinks(p); err == nil && !strings.HasPrefix(real, "/usr/") {
+			mounts = append(mounts, "--ro-bind", filepath.Dir(real), filepath.Dir(real))
+		}
+		if !strings.HasPrefix(p, "/usr/") && !strings.HasPrefix(p, "/bin/") {
+			mounts = append(mounts, "--ro-bind", filepath.Dir(p), filepath.Dir(p))
+		}
+	}
+	return mounts
+}
+
+// limits hold for one process, cage or not.
+type limits struct {
+	cpu    time.Duration
+	memory int64 // bytes of address space
+}
+
+// wrap gives the command to run, and the name under which the program sees the input. Inherited pipes stay open.
+func (c cage) wrap(l limits, input, program string, args []string) (argv []string, seen string) {
+	// A shell sets the limits because Go cannot between fork and exec; -f 0 lets it write to pipes only.
+	argv = []string{"/bin/sh", "-c", `ulimit -c 0; ulimit -f 0; ulimit -t "$1"; ulimit -v "$2"; shift 2; exec "$@"`, "sh",
+		strconv.Itoa(max(1, int(l.cpu.Seconds()))), strconv.FormatInt(l.memory>>10, 10)}
+	seen = input
+	if c.active() {
+		argv = append(argv, c.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL")
+		argv = append(argv, c.mounts...)
+		argv = append(argv, "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp")
+		if input != "" {
+			argv = append(argv, "--ro-bind", input, cagedInput)
+			seen = cagedInput
+		}
+		argv = append(argv, "--")
+	}
+	argv = append(argv, program)
+	for _, a := range args {
+		argv = append(argv, strings.ReplaceAll(a, inputMark, "file:"+seen))
+	}
+	return argv, seen
+}
+
+// inputMark stands in arguments for the input, whose name depends on the cage.
+const inputMark = "\x00input"

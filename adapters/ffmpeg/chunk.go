@@ -1,0 +1,250 @@
+package ffmpeg
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
+)
+
+// EncodeChunk is described at commands.Encoder.
+func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out commands.Output) error {
+	if job.Chunk < 0 || job.Chunk >= len(job.Plan.Chunks) {
+		return fmt.Errorf("%w: chunk %d of %d", domain.ErrInvalid, job.Chunk, len(job.Plan.Chunks))
+	}
+	p, err := e.probe(ctx, job.Path)
+	if err != nil {
+		return err
+	}
+	rungs := make([]*rungOutput, len(job.Plan.Rungs))
+	outputs := make([]func(io.Reader) error, 0, len(rungs)+3)
+	for i, r := range job.Plan.Rungs {
+		rungs[i] = newRungOutput(job, r, out)
+		outputs = append(outputs, func(pipe io.Reader) error { return rungs[i].drain(ctx, pipe) })
+	}
+	args := e.chunkArgs(job, p)
+	poster := &posterOutput{}
+	if job.Poster {
+		outputs = append(outputs, poster.drainImage, poster.drainTimes)
+	}
+	args = append(args, "-progress", fmt.Sprintf("pipe:%d", 3+len(outputs)))
+	outputs = append(outputs, discard)
+
+	res, err := e.run(ctx, process{program: e.ffmpeg, input: job.Path, args: args, outputs: outputs})
+	if err != nil {
+		return fmt.Errorf("encode chunk %d: %w", job.Chunk, sourceFault(ctx, err, res))
+	}
+	for _, r := range rungs {
+		if err := r.complete(); err != nil {
+			return fmt.Errorf("encode chunk %d: %w: %s", job.Chunk, err, res.stderr)
+		}
+	}
+	if err := e.checkEnds(ctx, rungs); err != nil {
+		return fmt.Errorf("check chunk %d: %w", job.Chunk, err)
+	}
+	if job.Poster && poster.image.Len() > 0 {
+		at := job.Plan.FrameRate.Seconds(job.Plan.Chunks[job.Chunk].Start)
+		w, h := posterSize(job.Plan.Rungs[0])
+		return out.Poster(ctx, commands.PosterImage{Data: poster.image.Bytes(), Width: w, Height: h, Time: at + poster.time()}) //nolint:wrapcheck // the callee's
+	}
+	return nil
+}
+
+func discard(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err //nolint:wrapcheck // a pipe's
+}
+
+// chunkArgs writes the command: rung i goes to pipe 3+i, the poster and its time after them.
+func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
+	plan, chunk := job.Plan, job.Plan.Chunks[job.Chunk]
+	threads := strconv.Itoa(e.opts.Threads)
+	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-threads", threads}
+	args = append(args, e.inputArgs(p.container)...)
+	if chunk.Start > 0 {
+		args = append(args, "-noaccurate_seek", "-ss", strconv.FormatFloat(plan.FrameRate.Seconds(chunk.Start), 'f', 6, 64))
+	}
+	first := 3
+	args = append(args, "-i", inputMark, "-filter_complex_threads", threads,
+		"-filter_complex", graph(job, p, first+len(plan.Rungs)+1))
+	gop := strconv.Itoa(plan.GOP)
+	for i, r := range plan.Rungs {
+		args = append(args, "-map", fmt.Sprintf("[v%d]", i), "-map_metadata", "-1", "-dn", "-sn",
+			"-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high", "-threads", threads,
+			"-maxrate", strconv.Itoa(r.MaxRate), "-bufsize", strconv.Itoa(2*r.MaxRate),
+			"-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-flags", "+cgop",
+			"-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
+			"-avoid_negative_ts", "disabled", "-video_track_timescale", strconv.Itoa(plan.FrameRate.Num),
+			"-movflags", "+frag_keyframe+empty_moov+default_base_moof+skip_trailer", "-fflags", "+bitexact",
+			"-f", "mp4", fmt.Sprintf("pipe:%d", first+i))
+	}
+	if job.Poster {
+		args = append(args, "-map", "[poster]", "-map_metadata", "-1", "-frames:v", "1", "-c:v", "mjpeg", "-q:v", "3",
+			"-fflags", "+bitexact", "-f", "image2pipe", fmt.Sprintf("pipe:%d", first+len(plan.Rungs)))
+	}
+	return args
+}
+
+// rungOutput turns one pipe into segments.
+type rungOutput struct {
+	plan  domain.Plan
+	chunk domain.Chunk
+	rung  domain.Rung
+	out   commands.Output
+
+	init              []byte
+	origin            uint64 // decode time of the first sample in FFmpeg's count
+	shift             int32  // composition offset of the first sample
+	frames, fragments int    // so far
+	segment           segment
+	next              int // index of the segment that is being filled
+	total             int64
+
+	isFirst, isLast bool   // the chunk's place in the plan
+	head, end       []byte // its first and last segment, where they are checked
+}
+
+// segment is one media segment that is being filled.
+type segment struct {
+	data      []byte
+	frames    int
+	keyframes []domain.Keyframe
+}
+
+func newRungOutput(job commands.ChunkJob, r domain.Rung, out commands.Output) *rungOutput {
+	return &rungOutput{
+		plan: job.Plan, chunk: job.Plan.Chunks[job.Chunk], rung: r, out: out,
+		isFirst: job.Chunk == 0, isLast: job.Chunk == len(job.Plan.Chunks)-1,
+	}
+}
+
+func (o *rungOutput) drain(ctx context.Context, pipe io.Reader) error {
+	err := splitFragments(pipe,
+		func(init []byte) error {
+			codecs, err := codecString(init)
+			if err != nil {
+				return err
+			}
+			scale, err := timescale(init)
+			if err != nil {
+				return err
+			}
+			if int(scale) != o.plan.FrameRate.Num {
+				return fmt.Errorf("%w: %d ticks a second where %d were asked for", errMP4, scale, o.plan.FrameRate.Num)
+			}
+			o.init = init
+			return o.out.Init(ctx, o.rung.Name, codecs, bytes.Clone(init)) //nolint:wrapcheck // the callee's
+		},
+		func(f *fragment) error { return o.add(ctx, f) })
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.rung.Name, err)
+	}
+	return nil
+}
+
+// add puts one GOP in its place on the video's grid.
+func (o *rungOutput) add(ctx context.Context, f *fragment) error {
+	if o.fragments == 0 {
+		o.origin, o.shift = f.decodeTime, f.samples[0].offset
+	}
+	den := o.plan.FrameRate.Den
+	if want := o.origin + uint64(o.frames*den); f.decodeTime != want { //nolint:gosec // not negative
+		return fmt.Errorf("fragment %d begins at %d, the grid says %d", o.fragments, f.decodeTime, want)
+	}
+	if want := min(o.plan.GOP, o.chunk.Frames-o.frames); len(f.samples) != want {
+		return fmt.Errorf("fragment %d has %d frames, the grid says %d", o.fragments, len(f.samples), want)
+	}
+	for i, s := range f.samples {
+		if int(s.duration) != den || s.sync != (i == 0) {
+			return fmt.Errorf("fragment %d, frame %d: lasts %d (the grid says %d), keyframe %t", o.fragments, i, s.duration, den, s.sync)
+		}
+	}
+	start := o.chunk.Start + o.frames
+	if err := f.retime(uint32(start/o.plan.GOP+1), uint64(start)*uint64(den), o.shift); err != nil { //nolint:gosec // bounded by the plan
+		return err
+	}
+	if o.total += int64(len(f.moof) + len(f.mdat)); o.total > o.most() {
+		return fmt.Errorf("%d bytes are far beyond the rung's rate", o.total)
+	}
+	o.segment.keyframes = append(o.segment.keyframes, domain.Keyframe{
+		Offset: int64(len(o.segment.data)), Length: int64(len(f.moof)+f.first) + int64(f.samples[0].size),
+		Time: o.plan.FrameRate.Seconds(o.segment.frames),
+	})
+	o.segment.data = append(append(o.segment.data, f.moof...), f.mdat...)
+	o.segment.frames += len(f.samples)
+	o.frames += len(f.samples)
+	o.fragments++
+	if o.segment.frames < o.plan.SegmentFrames && o.frames < o.chunk.Frames {
+		return nil
+	}
+	return o.flush(ctx)
+}
+
+// most is what a chunk of this rung may weigh: well over what its rate control lets through.
+func (o *rungOutput) most() int64 {
+	return int64(float64(o.rung.MaxRate)/8*(o.plan.FrameRate.Seconds(o.chunk.Frames)*2+10)) + 16<<20
+}
+
+func (o *rungOutput) flush(ctx context.Context) error {
+	s := o.segment
+	last := o.frames == o.chunk.Frames
+	if o.isFirst && o.next == 0 {
+		o.head = bytes.Clone(s.data)
+	}
+	if o.isLast && last {
+		o.end = bytes.Clone(s.data)
+	}
+	err := o.out.Segment(ctx, o.rung.Name, commands.MediaSegment{
+		Index: o.next, Data: s.data, Duration: o.plan.FrameRate.Seconds(s.frames), Keyframes: s.keyframes, Last: last,
+	})
+	o.segment = segment{}
+	o.next++
+	return err //nolint:wrapcheck // the callee's
+}
+
+// complete fails unless every frame of the plan is there.
+func (o *rungOutput) complete() error {
+	if o.frames != o.chunk.Frames || o.next != o.plan.Segments(o.chunk) {
+		return fmt.Errorf("%s: %d of %d frames came out", o.rung.Name, o.frames, o.chunk.Frames)
+	}
+	return nil
+}
+
+// posterOutput takes the still and its time, which come through two pipes.
+type posterOutput struct {
+	image bytes.Buffer
+	times bytes.Buffer
+}
+
+const maxPoster = 8 << 20
+
+func (p *posterOutput) drainImage(r io.Reader) error {
+	n, err := io.Copy(&p.image, io.LimitReader(r, maxPoster))
+	if err == nil && n == maxPoster {
+		return fmt.Errorf("a poster of more than %d bytes", maxPoster)
+	}
+	return err //nolint:wrapcheck // a pipe's
+}
+
+func (p *posterOutput) drainTimes(r io.Reader) error {
+	if _, err := io.Copy(&p.times, io.LimitReader(r, 64<<10)); err != nil {
+		return err //nolint:wrapcheck // a pipe's
+	}
+	return discard(r)
+}
+
+// time reads "frame:0 pts:15 pts_time:0.5".
+func (p *posterOutput) time() float64 {
+	_, after, _ := strings.Cut(p.times.String(), "pts_time:")
+	number, _, _ := strings.Cut(strings.TrimSpace(after), "\n")
+	seconds, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+	if err != nil {
+		return 0
+	}
+	return seconds
+}

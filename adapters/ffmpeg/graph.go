@@ -1,0 +1,89 @@
+package ffmpeg
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
+)
+
+// posterWidth and posterFrames bound what a poster costs: so many small frames are compared.
+const (
+	posterWidth  = 1280
+	posterFrames = 8
+)
+
+// graph writes the filter graph of a chunk: one decode, one pass over the grid, all rungs and the poster from it. Its
+// outputs are [v0], [v1] ... and, with a poster, [poster], whose times go to the pipe posterTimes.
+//
+// The source is sought a keyframe early and not cut exactly (-noaccurate_seek): its frames before the chunk then have
+// negative times, fps drops them, and what it has to hold over from before the chunk it has seen. So a chunk begins with
+// the very frame that the whole encode has there, also where the rate varies.
+func graph(job commands.ChunkJob, p probe, posterTimes int) string {
+	plan, chunk, src := job.Plan, job.Plan.Chunks[job.Chunk], job.Source
+	steps := []string{}
+	if src.Interlaced {
+		steps = append(steps, "bwdif=mode=send_frame")
+	}
+	steps = append(steps, fmt.Sprintf("fps=%s:start_time=0", plan.FrameRate))
+	if job.Chunk == len(plan.Chunks)-1 {
+		steps = append(steps, "tpad=stop=-1:stop_mode=clone") // sound may go on after the picture
+	}
+	steps = append(steps, fmt.Sprintf("trim=end_frame=%d", chunk.Frames), "setpts=N")
+	steps = append(steps, colours(src, p, plan.Rungs[0])...)
+
+	branches := len(plan.Rungs)
+	var names, tails strings.Builder
+	for i, r := range plan.Rungs {
+		fmt.Fprintf(&names, "[s%d]", i)
+		fmt.Fprintf(&tails, ";[s%d]scale=%d:%d:flags=bicubic:out_color_matrix=bt709:out_range=tv,setsar=1,format=yuv420p[v%d]", i, r.Width, r.Height, i)
+	}
+	if job.Poster {
+		branches++
+		names.WriteString("[sp]")
+		every := max(1, int(math.Round(plan.FrameRate.Float()/2)))
+		w, h := posterSize(plan.Rungs[0])
+		fmt.Fprintf(&tails, `;[sp]trim=end_frame=%d,select=not(mod(n\,%d)),scale=%d:%d:flags=bicubic:out_color_matrix=bt601:out_range=pc,`+
+			`setsar=1,format=yuvj420p,thumbnail=%d,metadata=mode=add:key=poster:value=1,metadata=mode=print:file=pipe\\:%d:direct=1[poster]`,
+			every*posterFrames, every, w, h, posterFrames, posterTimes)
+	}
+	return fmt.Sprintf("[0:%d]%s,split=%d%s%s", p.video.Index, strings.Join(steps, ","), branches, names.String(), tails.String())
+}
+
+func posterSize(top domain.Rung) (w, h int) {
+	if top.Width <= posterWidth {
+		return top.Width, top.Height
+	}
+	return posterWidth, max(2, 2*int(math.Round(float64(top.Height)*posterWidth/float64(top.Width)/2)))
+}
+
+// colours brings whatever the source has to SDR that says what it is. Tone mapping works on floats, so the picture is
+// made as small as the top rung first.
+func colours(src domain.SourceInfo, p probe, top domain.Rung) []string {
+	if src.Transfer == domain.PQ || src.Transfer == domain.HLG {
+		transfer := map[domain.Transfer]string{domain.PQ: "smpte2084", domain.HLG: "arib-std-b67"}[src.Transfer]
+		return []string{
+			fmt.Sprintf("scale=%d:%d:flags=bicubic", top.Width, top.Height),
+			"format=yuv420p10le",
+			fmt.Sprintf("zscale=tin=%s:min=bt2020nc:pin=bt2020:rin=tv:t=linear:npl=100", transfer),
+			"format=gbrpf32le", "zscale=p=bt709", "tonemap=hable:desat=0", "zscale=t=bt709:m=bt709:p=bt709:r=tv", "format=yuv420p",
+		}
+	}
+	var steps []string
+	if src.Alpha {
+		steps = append(steps, "premultiply=inplace=1") // on black
+	}
+	if p.video.Matrix == "" || p.video.Matrix == "unknown" {
+		// Untagged: FFmpeg would take BT.601; everybody else takes BT.709 for HD.
+		matrix := "smpte170m"
+		if src.Height >= 720 || src.Width >= 1280 {
+			matrix = "bt709"
+		}
+		if !strings.HasPrefix(p.video.PixelFormat, "rgb") && !strings.HasPrefix(p.video.PixelFormat, "bgr") && !strings.HasPrefix(p.video.PixelFormat, "gbr") {
+			steps = append(steps, "setparams=colorspace="+matrix)
+		}
+	}
+	return steps
+}

@@ -1,0 +1,91 @@
+package ffmpeg_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cinelog/cinelog/adapters/ffmpeg"
+	"github.com/cinelog/cinelog/domain"
+)
+
+func newEncoder(t *testing.T, opts ffmpeg.Options) *ffmpeg.Encoder {
+	t.Helper()
+	e, err := ffmpeg.New(opts)
+	if err != nil {
+		t.Fatalf("FFmpeg is needed for these tests: %v", err)
+	}
+	return e
+}
+
+// mediaFile is one line of the manifest of the real files.
+type mediaFile struct{ path, name, expectation string }
+
+func mediaFiles(t *testing.T) []mediaFile {
+	t.Helper()
+	dir := os.Getenv("CINELOG_TEST_MEDIA")
+	if dir == "" {
+		t.Log("CINELOG_TEST_MEDIA is not set: no real files to test with")
+		t.Skip("CINELOG_TEST_MEDIA is not set")
+	}
+	f, err := os.Open(filepath.Join(dir, "MANIFEST.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var files []mediaFile
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for column := -1; lines.Scan(); {
+		cells := strings.Split(lines.Text(), "\t")
+		if column < 0 {
+			for i, c := range cells {
+				if c == "expectation" {
+					column = i
+				}
+			}
+			if column < 0 {
+				t.Fatal("the manifest has no column named expectation")
+			}
+			continue
+		}
+		files = append(files, mediaFile{path: filepath.Join(dir, cells[0]), name: cells[0], expectation: cells[column]})
+	}
+	if len(files) == 0 {
+		t.Fatal("the manifest names no files")
+	}
+	return files
+}
+
+func TestInspectJudgesRealFiles(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	for _, f := range mediaFiles(t) {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			info, err := e.Inspect(ctx, f.path)
+			var failure *domain.Failure
+			refused := errors.As(err, &failure)
+			if err != nil && !refused {
+				t.Fatalf("neither accepted nor refused: %v", err)
+			}
+			t.Logf("%+v %v", info, err)
+			switch {
+			case f.expectation == "accept" && refused:
+				t.Errorf("refused: %v", failure)
+			case f.expectation == "refuse" && !refused:
+				t.Errorf("accepted: %+v", info)
+			}
+			if !refused && (info.Frames < 1 || info.Duration <= 0 || info.Width < 1 || info.FrameRate.Float() > 60 || info.Duration > 400) {
+				t.Errorf("measured nonsense: %+v", info)
+			}
+		})
+	}
+}

@@ -1,0 +1,181 @@
+package ffmpeg
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// container is a file format that is let in. FFmpeg is told to use this demuxer and no other: left to guess, it takes
+// a playlist named .mp4 for a playlist and opens whatever that names.
+type container struct {
+	demuxer string
+	// oneChunk says why its files cannot be sought exactly.
+	oneChunk string
+}
+
+func notAVideo(detail string) error {
+	return &domain.Failure{Code: domain.NotAVideo, Detail: detail}
+}
+
+// sniff tells the container from the file's own bytes and refuses all but the known ones. It also refuses protected
+// MP4 files: FFmpeg "decodes" those to noise.
+func sniff(path string) (container, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return container{}, fmt.Errorf("open the source: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	head := make([]byte, 4096)
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return container{}, fmt.Errorf("read the source: %w", err)
+	}
+	head = head[:n]
+	if n == 0 {
+		return container{}, notAVideo("the file is empty")
+	}
+	c, ok := sniffHead(head)
+	if !ok {
+		return container{}, notAVideo("the file is in none of the formats that are accepted (MP4, MOV, 3GP, WebM, Matroska, MPEG-TS, MPEG-PS, AVI, FLV, Ogg, ASF, MXF)")
+	}
+	if c.demuxer == "mov" {
+		return sniffMP4(f, c)
+	}
+	return c, nil
+}
+
+// sniffHead knows the containers by their first bytes.
+func sniffHead(head []byte) (container, bool) {
+	at := func(offset int, magic string) bool {
+		return len(head) >= offset+len(magic) && string(head[offset:offset+len(magic)]) == magic
+	}
+	const noIndex = " has no index to seek by"
+	switch {
+	case at(0, "\x1a\x45\xdf\xa3"):
+		return container{demuxer: "matroska"}, true
+	case at(0, "RIFF") && at(8, "AVI "):
+		return container{demuxer: "avi", oneChunk: "AVI keeps no presentation times"}, true
+	case at(0, "FLV\x01"):
+		return container{demuxer: "flv", oneChunk: "FLV" + noIndex}, true
+	case at(0, "OggS"):
+		return container{demuxer: "ogg", oneChunk: "Ogg" + noIndex}, true
+	case at(0, "\x00\x00\x01\xba"):
+		return container{demuxer: "mpeg", oneChunk: "MPEG-PS" + noIndex}, true
+	case at(0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"):
+		return container{demuxer: "asf", oneChunk: "ASF" + noIndex}, true
+	case at(0, "\x06\x0e\x2b\x34\x02\x05\x01\x01"):
+		return container{demuxer: "mxf"}, true
+	case transportStream(head, 188, 0), transportStream(head, 192, 4), transportStream(head, 204, 0):
+		return container{demuxer: "mpegts", oneChunk: "MPEG-TS" + noIndex}, true
+	case at(4, "ftyp"), at(4, "moov"), at(4, "mdat"), at(4, "free"), at(4, "skip"), at(4, "wide"), at(4, "moof"), at(4, "styp"):
+		return container{demuxer: "mov"}, true
+	}
+	return container{}, false
+}
+
+// transportStream looks for the sync byte in packet after packet.
+func transportStream(head []byte, packet, first int) bool {
+	n := 0
+	for at := first; at < len(head); at += packet {
+		if head[at] != 0x47 {
+			return false
+		}
+		n++
+	}
+	return n >= 4
+}
+
+// sniffMP4 walks the top-level boxes: there must be a moov; a still image has none and says so in its brand.
+func sniffMP4(f *os.File, c container) (container, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return c, fmt.Errorf("look at the source: %w", err)
+	}
+	var moov, moof bool
+	for at, n := int64(0), 0; at+8 <= info.Size() && n < 100_000; n++ {
+		var head [16]byte
+		read, err := f.ReadAt(head[:], at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return c, fmt.Errorf("read the source: %w", err)
+		}
+		size, kind, header := int64(binary.BigEndian.Uint32(head[:])), string(head[4:8]), int64(8)
+		if size == 1 && read == 16 {
+			size, header = int64(binary.BigEndian.Uint64(head[8:])), 16 //nolint:gosec // checked below
+		}
+		if size == 0 {
+			size = info.Size() - at
+		}
+		if size < header || size > info.Size()-at {
+			size = info.Size() - at // cut, or broken: FFmpeg may still find its way
+		}
+		switch kind {
+		case "ftyp":
+			if err := refuseImages(head[8:read]); err != nil {
+				return c, err
+			}
+		case "moov":
+			moov = true
+			if err := refuseProtected(f, at, size); err != nil {
+				return c, err
+			}
+		case "moof":
+			if !moof {
+				moof = true
+				if err := refuseProtected(f, at, size); err != nil {
+					return c, err
+				}
+			}
+		}
+		at += size
+	}
+	if !moov {
+		return c, &domain.Failure{Code: domain.Malformed, Detail: "the MP4 file has no movie header (moov): it is cut or was never finished"}
+	}
+	if moof {
+		c.oneChunk = "the MP4 file is in fragments without one index"
+	}
+	return c, nil
+}
+
+func refuseImages(brand []byte) error {
+	if len(brand) < 4 {
+		return nil
+	}
+	switch string(brand[:4]) {
+	case "heic", "heix", "mif1", "avif", "heim", "heis":
+		return notAVideo("the file is a still image")
+	}
+	return nil
+}
+
+// refuseProtected looks for the boxes of Common Encryption (ISO/IEC 23001-7) in a header box. The sample entries encv
+// and enca also appear when FFmpeg says avc1.
+func refuseProtected(f *os.File, at, size int64) error {
+	const most = 64 << 20 // a movie header of a day of video is smaller
+	b, err := io.ReadAll(io.NewSectionReader(f, at, min(size, most)))
+	if err != nil {
+		return fmt.Errorf("read the source: %w", err)
+	}
+	for _, kind := range []string{"encv", "enca", "sinf", "tenc", "pssh", "senc"} {
+		for rest := b; ; {
+			i := bytes.Index(rest, []byte(kind))
+			if i < 0 {
+				break
+			}
+			// The four letters may stand in any table by chance; as a box they follow a size that fits.
+			if i >= 4 {
+				if n := int64(binary.BigEndian.Uint32(rest[i-4:])); n >= 8 && n <= int64(len(rest)-i+4) {
+					return &domain.Failure{Code: domain.Encrypted, Detail: "the file is encrypted (" + kind + ")"}
+				}
+			}
+			rest = rest[i+4:]
+		}
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package ffmpeg
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// stream is what ffprobe says of a track.
+type stream struct {
+	Index       int               `json:"index"`
+	Type        string            `json:"codec_type"`
+	Codec       string            `json:"codec_name"`
+	PixelFormat string            `json:"pix_fmt"`
+	Width       int               `json:"width"`
+	Height      int               `json:"height"`
+	Aspect      string            `json:"sample_aspect_ratio"`
+	FieldOrder  string            `json:"field_order"`
+	Transfer    string            `json:"color_transfer"`
+	Matrix      string            `json:"color_space"`
+	Range       string            `json:"color_range"`
+	Frames      string            `json:"nb_frames"`
+	Channels    int               `json:"channels"`
+	SampleRate  string            `json:"sample_rate"`
+	Disposition map[string]int    `json:"disposition"`
+	Tags        map[string]string `json:"tags"`
+	SideData    []struct {
+		Rotation float64 `json:"rotation"`
+	} `json:"side_data_list"`
+}
+
+// probe is a source as its headers tell it, with the tracks that are used of it.
+type probe struct {
+	container container
+	name      string // of the format
+	start     float64
+	duration  string
+	video     stream
+	audio     *stream
+}
+
+// probe reads the headers. The choice of tracks depends on nothing else, so that every task of a video chooses alike.
+func (e *Encoder) probe(ctx context.Context, path string) (probe, error) {
+	c, err := sniff(path)
+	if err != nil {
+		return probe{}, err
+	}
+	p := probe{container: c}
+	var doc struct {
+		Streams []stream `json:"streams"`
+		Format  struct {
+			Name     string `json:"format_name"`
+			Start    string `json:"start_time"`
+			Duration string `json:"duration"`
+		} `json:"format"`
+	}
+	var out bytes.Buffer
+	args := append([]string{"-v", "error"}, e.inputArgs(c)...)
+	args = append(args, "-show_streams", "-show_format", "-of", "json", "-o", "pipe:3", inputMark)
+	res, err := e.run(ctx, process{program: e.ffprobe, input: path, args: args, outputs: []func(io.Reader) error{
+		func(r io.Reader) error {
+			if n, err := io.Copy(&out, io.LimitReader(r, 8<<20)); err != nil || n == 8<<20 {
+				return fmt.Errorf("read what ffprobe says: %d bytes: %w", n, err)
+			}
+			return nil
+		},
+	}})
+	if err != nil {
+		return p, sourceFault(ctx, err, res)
+	}
+	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
+		return p, fmt.Errorf("read what ffprobe says: %w", err)
+	}
+	p.name, p.duration = doc.Format.Name, doc.Format.Duration
+	p.start, _ = strconv.ParseFloat(doc.Format.Start, 64) // "N/A" is 0
+	return p, p.choose(doc.Streams)
+}
+
+// choose takes the first real video track and the first audio track.
+func (p *probe) choose(streams []stream) error {
+	var video, empty, unsupported *stream
+	for i := range streams {
+		s := &streams[i]
+		switch {
+		case s.Type == "audio" && p.audio == nil && allowed(audioDecoders, s.Codec) && s.Channels > 0:
+			p.audio = s
+		case s.Type != "video" || s.Disposition["attached_pic"] == 1:
+		case !allowed(videoDecoders, s.Codec):
+			if unsupported == nil {
+				unsupported = s
+			}
+		case s.Width == 0 || s.Height == 0 || s.PixelFormat == "":
+			if empty == nil {
+				empty = s
+			}
+		case video == nil, frameCount(*video) == 0 && frameCount(*s) > 0:
+			video = s
+		}
+	}
+	switch {
+	case video != nil:
+		p.video = *video
+		return nil
+	case unsupported != nil:
+		return &domain.Failure{Code: domain.UnsupportedCodec, Detail: fmt.Sprintf("the video codec %q is not supported", unsupported.Codec)}
+	case empty != nil:
+		return &domain.Failure{Code: domain.Malformed, Detail: "the video track holds no picture that can be decoded"}
+	}
+	return &domain.Failure{Code: domain.NoVideoTrack, Detail: "the file has no video track"}
+}
+
+func frameCount(s stream) int {
+	n, _ := strconv.Atoi(s.Frames) // unknown is 0
+	return n
+}
+
+// inputArgs stand before every input: nothing but this file, this demuxer and these decoders.
+func (e *Encoder) inputArgs(c container) []string {
+	return []string{
+		"-protocol_whitelist", "file,pipe", "-f", c.demuxer, "-format_whitelist", c.demuxer,
+		"-codec_whitelist", strings.Join(strings.Fields(videoDecoders+" "+audioDecoders+" "+subtitleDecoders), ","),
+		"-max_pixels", strconv.Itoa(e.opts.MaxPixels),
+	}
+}
+
+// The decoders that are let near a source: what cameras, phones, browsers and editors write. FFmpeg has 500 more, most
+// of them for files that nobody uploads but somebody who looks for a bug in them.
+const (
+	videoDecoders = "h264 hevc vp8 vp9 av1 libdav1d libaom-av1 mpeg4 mpeg2video mpeg1video h263 h263p msmpeg4v2 msmpeg4v3 wmv1 wmv2 " +
+		"wmv3 vc1 flv flv1 theora prores dnxhd mjpeg dvvideo ffv1 vp6f vp6 qtrle cfhd rawvideo"
+	audioDecoders = "aac aac_latm mp3 mp3float mp2 mp2float mp1 ac3 eac3 dca dts opus libopus vorbis flac alac pcm_s16le pcm_s16be pcm_s24le " +
+		"pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_u8 pcm_s8 pcm_alaw pcm_mulaw pcm_bluray pcm_dvd amrnb amr_nb amrwb amr_wb " +
+		"wmav1 wmav2 wmapro truehd mlp nellymoser speex libspeex adpcm_ima_wav adpcm_ima_qt adpcm_ms adpcm_swf"
+	// Nothing is made of these, but ffprobe opens every track and gives up at one that it may not.
+	subtitleDecoders = "subrip srt ass ssa mov_text webvtt text pgssub dvdsub dvbsub"
+)
+
+func allowed(list, codec string) bool {
+	for _, name := range strings.Fields(list) {
+		if name == codec {
+			return true
+		}
+	}
+	return false
+}
+
+// sourceFault tells the source's faults from the machine's: what ffprobe or FFmpeg cannot open is malformed for ever,
+// what was killed or ran into a wall may go better elsewhere.
+func sourceFault(ctx context.Context, err error, res result) error {
+	var exit interface{ ExitCode() int }
+	if ctx.Err() != nil || !errors.As(err, &exit) || exit.ExitCode() < 0 || exit.ExitCode() >= 126 {
+		return err
+	}
+	if strings.Contains(res.stderr, "Cannot allocate memory") || strings.Contains(res.stderr, "Permission denied") {
+		return err
+	}
+	if _, codec, found := strings.Cut(res.stderr, "Codec ("); found && strings.Contains(res.stderr, "not on whitelist") {
+		codec, _, _ = strings.Cut(codec, ")")
+		return &domain.Failure{Code: domain.UnsupportedCodec, Detail: fmt.Sprintf("the codec %q is not supported", codec)}
+	}
+	if strings.Contains(res.stderr, "encryption") {
+		return &domain.Failure{Code: domain.Encrypted, Detail: "the file is encrypted"}
+	}
+	return &domain.Failure{Code: domain.Malformed, Detail: "the file cannot be read: " + res.stderr}
+}

@@ -1,0 +1,184 @@
+package ffmpeg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// process is one run of FFmpeg or ffprobe.
+type process struct {
+	program string
+	input   string // the one file that it may read; none when empty
+	stdin   io.Reader
+	args    []string
+	// outputs drain the pipes 3, 4, ... of the process, each in a goroutine of its own. An error of one of them kills
+	// the process.
+	outputs []func(io.Reader) error
+}
+
+// errStalled says that the watchdog killed the process.
+var errStalled = errors.New("no progress")
+
+// result is what a process left behind.
+type result struct {
+	stderr string // the end of it, printable
+	lines  int    // lines of all of it
+	noise  int    // see tail
+}
+
+// run starts the process and returns when it and all drains have ended. When ctx ends, the process group is killed.
+func (e *Encoder) run(ctx context.Context, p process) (result, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, e.opts.MaxRun, fmt.Errorf("ran longer than %s", e.opts.MaxRun))
+	defer cancel()
+	ctx, kill := context.WithCancelCause(ctx)
+	defer kill(nil)
+
+	input := p.input
+	if input != "" {
+		var err error
+		if input, err = filepath.Abs(input); err != nil {
+			return result{}, fmt.Errorf("find the source: %w", err)
+		}
+	}
+	cpu := e.opts.MaxRun * time.Duration(runtime.NumCPU())
+	argv, _ := e.cage.wrap(limits{cpu: cpu, memory: e.opts.MaxMemory}, input, p.program, p.args)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // argv is ours; no part of it comes from a user
+	cmd.Env = []string{}
+	cmd.Stdin = p.stdin
+	stderr := &tail{}
+	cmd.Stderr = stderr
+	// The whole group dies with ctx, and with us (Pdeathsig is sent when the thread that forked ends: hence the lock).
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 10 * time.Second
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+
+	readers, err := pipes(cmd, len(p.outputs))
+	if err != nil {
+		return result{}, err
+	}
+	err = cmd.Start()
+	closeAll(cmd.ExtraFiles)
+	if err != nil {
+		closeAll(readers)
+		return result{}, fmt.Errorf("start %s: %w", filepath.Base(p.program), err)
+	}
+
+	watch := newWatch(e.opts.Stall)
+	var drains sync.WaitGroup
+	for i, drain := range p.outputs {
+		r := watch.reader(readers[i])
+		drains.Go(func() {
+			defer r.close()
+			if err := drain(r); err != nil {
+				kill(err)
+			}
+		})
+	}
+	watchEnd := watch.start(func() { kill(errStalled) })
+	stop := context.AfterFunc(ctx, func() { closeAll(readers) }) // a grandchild could hold a pipe open
+	waited := cmd.Wait()
+	if ctx.Err() != nil {
+		closeAll(readers)
+	}
+	drains.Wait()
+	stop()
+	closeAll(readers)
+	watchEnd()
+	res := result{stderr: stderr.text(), lines: stderr.lines, noise: stderr.noise}
+	if ctx.Err() != nil {
+		return res, context.Cause(ctx)
+	}
+	if waited != nil {
+		return res, fmt.Errorf("%s: %w: %s", filepath.Base(p.program), waited, res.stderr)
+	}
+	return res, nil
+}
+
+func pipes(cmd *exec.Cmd, n int) ([]*os.File, error) {
+	readers := make([]*os.File, 0, n)
+	for range n {
+		r, w, err := os.Pipe()
+		if err != nil {
+			closeAll(readers)
+			closeAll(cmd.ExtraFiles)
+			return nil, fmt.Errorf("make a pipe: %w", err)
+		}
+		readers = append(readers, r)
+		cmd.ExtraFiles = append(cmd.ExtraFiles, w)
+	}
+	return readers, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		_ = f.Close() // a pipe has nothing to lose
+	}
+}
+
+// watch kills a process that shows nothing for too long while all of its pipes are being waited on; a slow consumer of
+// ours is not the process's fault.
+type watch struct {
+	limit   time.Duration
+	last    atomic.Int64 // nanoseconds since began
+	waiting atomic.Int32
+	open    atomic.Int32
+	began   time.Time
+}
+
+func newWatch(limit time.Duration) *watch { return &watch{limit: limit, began: time.Now()} }
+
+func (w *watch) start(kill func()) (end func()) {
+	if w.open.Load() == 0 {
+		return func() {}
+	}
+	done := make(chan struct{})
+	go func() {
+		tick := time.NewTicker(max(w.limit/8, 10*time.Millisecond))
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				quiet := time.Since(w.began) - time.Duration(w.last.Load())
+				if quiet > w.limit && w.waiting.Load() >= w.open.Load() {
+					kill()
+					return
+				}
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
+func (w *watch) reader(r io.Reader) *watched {
+	w.open.Add(1)
+	return &watched{r: r, w: w}
+}
+
+type watched struct {
+	r io.Reader
+	w *watch
+}
+
+func (r *watched) Read(b []byte) (int, error) {
+	r.w.waiting.Add(1)
+	n, err := r.r.Read(b)
+	r.w.last.Store(int64(time.Since(r.w.began)))
+	r.w.waiting.Add(-1)
+	return n, err //nolint:wrapcheck // io.EOF must stay itself
+}
+
+func (r *watched) close() { r.w.open.Add(-1) }

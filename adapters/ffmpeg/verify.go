@@ -1,0 +1,59 @@
+package ffmpeg
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// checkEnds decodes the very first and the very last segment of each rung, if they are among what was just made.
+// What FFmpeg says it wrote is no proof.
+func (e *Encoder) checkEnds(ctx context.Context, rungs []*rungOutput) error {
+	for _, r := range rungs {
+		if r.head == nil && r.end == nil {
+			continue
+		}
+		want := 0
+		if r.head != nil {
+			want = min(r.plan.SegmentFrames, r.chunk.Frames)
+		}
+		end := r.end
+		if r.head != nil && r.next == 1 {
+			end = nil // the same one
+		}
+		if end != nil {
+			want += (r.chunk.Frames-1)%r.plan.SegmentFrames + 1
+		}
+		got, res, err := e.decode(ctx, "", io.MultiReader(bytes.NewReader(r.init), bytes.NewReader(r.head), bytes.NewReader(end)),
+			[]string{"-protocol_whitelist", "pipe", "-f", "mov", "-i", "pipe:0", "-map", "0:v:0"})
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.rung.Name, err)
+		}
+		if got != want || res.lines > 0 {
+			return fmt.Errorf("%s: %d of %d frames decode again: %s", r.rung.Name, got, want, res.stderr)
+		}
+	}
+	return nil
+}
+
+// decode runs a decode to nothing and counts the frames.
+func (e *Encoder) decode(ctx context.Context, input string, stdin io.Reader, args []string) (frames int, res result, err error) {
+	argv := append([]string{"-nostdin", "-hide_banner", "-v", "error", "-threads", strconv.Itoa(e.opts.Threads)}, args...)
+	argv = append(argv, "-vsync", "passthrough", "-f", "null", "-progress", "pipe:3", "-")
+	res, err = e.run(ctx, process{program: e.ffmpeg, input: input, stdin: stdin, args: argv, outputs: []func(io.Reader) error{
+		func(r io.Reader) error {
+			lines := bufio.NewScanner(r)
+			for lines.Scan() {
+				if n, ok := strings.CutPrefix(lines.Text(), "frame="); ok {
+					frames, _ = strconv.Atoi(strings.TrimSpace(n)) // the last one counts
+				}
+			}
+			return lines.Err() //nolint:wrapcheck // a pipe's
+		},
+	}})
+	return frames, res, err
+}
