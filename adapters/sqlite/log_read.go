@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -133,8 +134,8 @@ type storedEvent struct {
 
 // decode returns the events of the row that keep allows; only those are decoded in full.
 func (r commitRow) decode(keep func(domain.Recorded) bool) ([]domain.Recorded, error) {
-	var stored []storedEvent
-	if err := json.Unmarshal(r.body, &stored); err != nil {
+	stored, err := decodeBody(r.body, r.events)
+	if err != nil {
 		return nil, fmt.Errorf("decode the commit at %d: %w", r.position, err)
 	}
 	recorded := domain.Recorded{Stream: r.stream, Time: time.UnixMicro(r.time).UTC()}
@@ -148,11 +149,25 @@ func (r commitRow) decode(keep func(domain.Recorded) bool) ([]domain.Recorded, e
 		if !keep(recorded) {
 			continue
 		}
-		var err error
 		if recorded.Event, err = domain.DecodeEvent(s.Type, s.Data); err != nil {
 			return nil, fmt.Errorf("decode the event at %d: %w", recorded.Position, err)
 		}
 		out = append(out, recorded)
 	}
 	return out, nil
+}
+
+// decodeBody takes apart what encodeBody put together. Most commits have one event: of those the data is cut out where
+// encodeBody put it, as parsing JSON is most of the time that reading takes, and the event's own decoding parses the
+// data anyway.
+func decodeBody(body []byte, events int) ([]storedEvent, error) {
+	if rest, ok := bytes.CutPrefix(body, []byte(`[{"type":"`)); ok && events == 1 {
+		eventType, rest, ok := bytes.Cut(rest, []byte(`","data":`))
+		if data, closed := bytes.CutSuffix(rest, []byte(`}]`)); ok && closed {
+			return []storedEvent{{Type: string(eventType), Data: data}}, nil
+		}
+	}
+	var stored []storedEvent
+	err := json.Unmarshal(body, &stored)
+	return stored, err
 }
