@@ -86,21 +86,21 @@ func bothInvalid(a, b error) error {
 }
 
 // Publish makes a ready video watchable and findable. ErrNotFound, ErrNotAllowed when it is not ready.
-func (s *Service) Publish(ctx context.Context, id domain.VideoID, key IdempotencyKey) (Result, error) {
-	return s.command(ctx, id, key, domain.Video.PublishNow, nil)
+func (s *Service) Publish(ctx context.Context, id domain.VideoID) (Result, error) {
+	return s.command(ctx, id, IdempotencyKey{}, domain.Video.PublishNow, nil)
 }
 
 // Unpublish takes the publication back. ErrNotFound.
-func (s *Service) Unpublish(ctx context.Context, id domain.VideoID, key IdempotencyKey) (Result, error) {
-	return s.command(ctx, id, key, domain.Video.Unpublish, nil)
+func (s *Service) Unpublish(ctx context.Context, id domain.VideoID) (Result, error) {
+	return s.command(ctx, id, IdempotencyKey{}, domain.Video.Unpublish, nil)
 }
 
 // Delete ends a video; its blobs are removed afterwards. ErrNotFound, also for one deleted before.
-func (s *Service) Delete(ctx context.Context, id domain.VideoID, key IdempotencyKey) (Result, error) {
-	return s.command(ctx, id, key, domain.Video.Delete, nil)
+func (s *Service) Delete(ctx context.Context, id domain.VideoID) (Result, error) {
+	return s.command(ctx, id, IdempotencyKey{}, domain.Video.Delete, nil)
 }
 
 // Transcode runs the pipeline again for a source that is there. ErrNotFound, ErrNotAllowed while it is in work.
-func (s *Service) Transcode(ctx context.Context, id domain.VideoID, key IdempotencyKey) (Result, error) {
-	return s.command(ctx, id, key, domain.Video.RequestTranscode, nil)
+func (s *Service) Transcode(ctx context.Context, id domain.VideoID) (Result, error) {
+	return s.command(ctx, id, IdempotencyKey{}, domain.Video.RequestTranscode, nil)
 }

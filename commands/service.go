@@ -46,7 +46,10 @@ type IdempotencyKey struct {
 // made progress, so running out of them needs that many writers on one video at once.
 const attemptsOnConflict = 32
 
-type metaKey struct{}
+type (
+	metaKey        struct{}
+	idempotencyKey struct{}
+)
 
 // WithMeta says who is acting, and within which user action, in all commands under the context.
 func WithMeta(ctx context.Context, m domain.Meta) context.Context {
@@ -59,6 +62,11 @@ func metaFrom(ctx context.Context) domain.Meta {
 		m.Actor = "local"
 	}
 	return m
+}
+
+// WithIdempotencyKey names the request for a command whose arguments have no place for the key.
+func WithIdempotencyKey(ctx context.Context, k IdempotencyKey) context.Context {
+	return context.WithValue(ctx, idempotencyKey{}, k)
 }
 
 // load folds a video from its events.
@@ -124,6 +132,9 @@ func (s *Service) command(
 	decision func(domain.Video) ([]domain.Event, error), prepare func() error,
 ) (Result, error) {
 	meta := metaFrom(ctx)
+	if key.Key == "" {
+		key, _ = ctx.Value(idempotencyKey{}).(IdempotencyKey)
+	}
 	if key.Key == "" {
 		commitID, err := uuid.NewV7()
 		if err != nil {

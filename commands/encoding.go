@@ -1,0 +1,170 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// chunk encodes one chunk for all rungs and records it.
+func (w *Worker) chunk(ctx context.Context, t Task) error {
+	needed := func(v domain.Video) error { return v.NeedsChunk(t.Attempt, t.Chunk) }
+	if _, err := w.wanted(ctx, t, needed); err != nil {
+		return err
+	}
+	release, err := w.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	v, err := w.wanted(ctx, t, needed) // it may have taken long to get here
+	if err != nil {
+		return err
+	}
+	path, closeSource, err := w.Service.Blobs.Local(ctx, v.Source.Source.Key)
+	if err != nil {
+		return fmt.Errorf("open the source of video %s: %w", t.Video, err)
+	}
+	defer closeSource()
+	out, err := newStoring(w.Service.Blobs, t, fmt.Sprint(t.Chunk))
+	if err != nil {
+		return err
+	}
+	plan := *v.Run.Plan
+	// Somebody waits for chunk 0, so the poster comes with the next one where there is one.
+	job := ChunkJob{
+		Path: path, Source: *v.Run.Source, Plan: plan, Chunk: t.Chunk,
+		Poster: !v.Run.HasPoster && t.Chunk == min(1, len(plan.Chunks)-1),
+	}
+	err = w.watched(ctx, v, needed, func(ctx context.Context) error {
+		return errors.Join(w.Encoder.EncodeChunk(ctx, job, out), out.wait())
+	})
+	if err != nil {
+		w.Service.discard(ctx, out.stored()...)
+		return err
+	}
+	event, poster, err := out.chunk(t, plan)
+	if err != nil {
+		w.Service.discard(ctx, out.stored()...)
+		return err
+	}
+	err = w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordChunk(event, poster) })
+	if errors.Is(err, domain.ErrSuperseded) { // after any other error the log may name the blobs
+		w.Service.discard(ctx, out.stored()...)
+	}
+	return err
+}
+
+// audioSegmentsPerPart is how many audio segments are reported together, once the first is out: more would keep
+// viewers waiting behind the video, fewer would fill the log.
+const audioSegmentsPerPart = 8
+
+// audio encodes the audio track and records it part by part. Segments that an earlier try recorded are encoded again,
+// because the track is one encode, but neither stored nor recorded.
+func (w *Worker) audio(ctx context.Context, t Task) error {
+	needed := func(v domain.Video) error { return v.NeedsAudio(t.Attempt) }
+	if _, err := w.wanted(ctx, t, needed); err != nil {
+		return err
+	}
+	release, err := w.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	v, err := w.wanted(ctx, t, needed)
+	if err != nil {
+		return err
+	}
+	path, closeSource, err := w.Service.Blobs.Local(ctx, v.Source.Source.Key)
+	if err != nil {
+		return fmt.Errorf("open the source of video %s: %w", t.Video, err)
+	}
+	defer closeSource()
+	out, err := newStoring(w.Service.Blobs, t, "audio")
+	if err != nil {
+		return err
+	}
+	parts := &audioParts{
+		storing: out, skip: v.Run.Audio.Segments, next: v.Run.Audio.Parts, attempt: t.Attempt,
+		record: func(ctx context.Context, e domain.AudioTranscoded) error {
+			return w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordAudio(e) })
+		},
+	}
+	err = w.watched(ctx, v, needed, func(ctx context.Context) error {
+		return errors.Join(w.Encoder.EncodeAudio(ctx, AudioJob{Path: path, Source: *v.Run.Source, Plan: *v.Run.Plan}, parts),
+			out.wait())
+	})
+	if err == nil && !parts.final {
+		err = errors.New("the audio encode ended without its last segment")
+	}
+	if err == nil {
+		return nil
+	}
+	w.Service.discard(ctx, parts.unrecorded()...)
+	if errors.Is(err, domain.ErrSuperseded) {
+		// Another worker recorded a part first. If it is a zombie, nobody will record the rest unless this task comes
+		// again.
+		if _, check := w.wanted(ctx, t, needed); check == nil {
+			return fmt.Errorf("audio of video %s: another worker was faster: %w", t.Video, domain.ErrConflict)
+		}
+	}
+	return err
+}
+
+// audioParts is an Output that records audio segments in the order of their index, some at a time.
+type audioParts struct {
+	*storing
+
+	record  func(context.Context, domain.AudioTranscoded) error
+	attempt int
+	skip    int // segments recorded before this run
+	next    int // number of the next part
+
+	mu       sync.Mutex
+	pending  int // segments not recorded yet
+	recorded int // segments recorded by this run
+	unsure   bool
+	final    bool
+}
+
+// Segment implements Output.
+func (a *audioParts) Segment(ctx context.Context, rendition string, s MediaSegment) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if s.Index < a.skip && !s.Last {
+		return nil
+	}
+	if s.Index >= a.skip {
+		if err := a.storing.Segment(ctx, rendition, s); err != nil {
+			return err
+		}
+		a.pending++
+	}
+	if !s.Last && a.pending < audioSegmentsPerPart && a.skip+a.recorded > 0 {
+		return nil
+	}
+	if err := a.wait(); err != nil {
+		return err
+	}
+	event := a.audio(a.skip+a.recorded, a.pending)
+	event.Attempt, event.Part, event.Final = a.attempt, a.next, s.Last
+	if err := a.record(ctx, event); err != nil {
+		a.unsure = !errors.Is(err, domain.ErrSuperseded)
+		return err
+	}
+	a.recorded, a.pending, a.next, a.final = a.recorded+a.pending, 0, a.next+1, s.Last
+	return nil
+}
+
+// unrecorded returns the keys that no event can name.
+func (a *audioParts) unrecorded() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.unsure || a.recorded > 0 { // the init segment is named; what is left over is swept when the attempt ends
+		return nil
+	}
+	return a.stored()
+}

@@ -1,0 +1,147 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// sweepAge keeps young sources that the log does not name: an upload stores first and records afterwards.
+const sweepAge = time.Hour
+
+// sweepBatch is how many blobs one Delete removes at most (S3's DeleteObjects takes 1000 keys).
+const sweepBatch = 500
+
+// sweep removes a video's blobs that the log does not name: all of them when it is deleted, those of older attempts
+// when a newer one is complete, those of failed runs when the attempt has ended.
+func (w *Worker) sweep(ctx context.Context, t Task) error {
+	events, err := w.Service.Log.ReadStream(ctx, string(t.Video), 0)
+	if err != nil {
+		return fmt.Errorf("load video %s: %w", t.Video, err)
+	}
+	if len(events) == 0 { // nothing is known of it, so nothing is known to be superfluous
+		return nil
+	}
+	v := domain.LoadVideo(events)
+	live := map[string]bool{}
+	for _, b := range LiveBlobs(events) {
+		live[b.Key] = true
+	}
+	young := w.Service.Now().Add(-sweepAge).Unix()
+	keep := func(b StoredBlob) bool {
+		if v.Deleted {
+			return false
+		}
+		if live[b.Key] {
+			return true
+		}
+		if strings.HasPrefix(b.Key, sourcesPrefix(t.Video)) {
+			return b.Modified > young
+		}
+		// A run stores its blobs before it records them, for as long as its encode takes. The sweep at the attempt's end
+		// finds what is left over.
+		attempt, ok := attemptOf(t.Video, b.Key)
+		return !ok || attempt > v.Attempt || (attempt == v.Attempt && v.InWork())
+	}
+	for _, prefix := range []string{mediaPrefix(t.Video), sourcesPrefix(t.Video)} {
+		if err := w.sweepPrefix(ctx, prefix, keep); err != nil {
+			return fmt.Errorf("sweep %s: %w", prefix, err)
+		}
+	}
+	return nil
+}
+
+func (w *Worker) sweepPrefix(ctx context.Context, prefix string, keep func(StoredBlob) bool) error {
+	var gone []string
+	err := w.Service.Blobs.List(ctx, prefix, func(b StoredBlob) error {
+		if !keep(b) {
+			gone = append(gone, b.Key)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for len(gone) > 0 {
+		n := min(len(gone), sweepBatch)
+		if err := w.Service.Blobs.Delete(ctx, gone[:n]...); err != nil {
+			return err
+		}
+		gone = gone[n:]
+	}
+	return nil
+}
+
+// attemptOf reads the attempt out of a key of media/<video>/a<attempt>/...
+func attemptOf(id domain.VideoID, key string) (int, bool) {
+	rest, ok := strings.CutPrefix(key, mediaPrefix(id)+"a")
+	if !ok {
+		return 0, false
+	}
+	digits, _, ok := strings.Cut(rest, "/")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.Atoi(digits)
+	return n, err == nil
+}
+
+// LiveBlobs returns the blobs that a video's events name and that must exist: the newest source, the media of the
+// newest complete attempt and of every later one, and the caption tracks. None for a deleted video.
+func LiveBlobs(events []domain.Recorded) []domain.Blob {
+	v := domain.LoadVideo(events)
+	if !v.Exists() {
+		return nil
+	}
+	var blobs []domain.Blob
+	if v.Source != nil {
+		blobs = append(blobs, v.Source.Source)
+	}
+	captions := map[string]domain.Blob{}
+	for _, r := range events {
+		switch e := r.Event.(type) {
+		case domain.ChunkTranscoded:
+			if e.Attempt >= v.Serving {
+				for _, c := range e.Renditions {
+					blobs = append(blobs, c.Init)
+					blobs = appendSegments(blobs, c.Segments)
+				}
+			}
+		case domain.AudioTranscoded:
+			if e.Attempt >= v.Serving {
+				blobs = appendSegments(append(blobs, e.Init), e.Segments)
+			}
+		case domain.PosterProduced:
+			if e.Attempt >= v.Serving {
+				blobs = append(blobs, e.Image)
+			}
+		case domain.StoryboardProduced:
+			if e.Attempt >= v.Serving {
+				blobs = append(blobs, e.Image)
+			}
+		case domain.CaptionAdded:
+			captions[e.Language] = e.File
+		case domain.CaptionRemoved:
+			delete(captions, e.Language)
+		case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.VideoUploaded,
+			domain.TranscodeRequested, domain.SourceInspected, domain.SourceRejected, domain.TranscodePlanned,
+			domain.RenditionProduced, domain.TranscodeFailed, domain.VideoPublished, domain.VideoUnpublished,
+			domain.VideoDeleted:
+		}
+	}
+	for _, b := range captions {
+		blobs = append(blobs, b)
+	}
+	return blobs
+}
+
+func appendSegments(blobs []domain.Blob, segments []domain.Segment) []domain.Blob {
+	for _, s := range segments {
+		blobs = append(blobs, s.Blob)
+	}
+	return blobs
+}

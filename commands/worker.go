@@ -1,0 +1,185 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// Worker does tasks. Any number of them, in any number of processes, may work on one video: the log decides whose
+// result counts. Use it by pointer.
+type Worker struct {
+	Service *Service
+	Encoder Encoder
+	Log     *slog.Logger
+	Slots   int           // encodes at once; 0 means one for each CPU
+	Poll    time.Duration // how often a task in work asks whether it is still wanted; 0 means 2 s
+
+	once  sync.Once
+	slots chan struct{}
+}
+
+// Handle does one task. tries counts the deliveries of this task, this one included; last says that it will not come
+// again, so that what cannot be done ends the attempt instead of leaving the video in work for ever. An error means
+// that the task should come again.
+func (w *Worker) Handle(ctx context.Context, t Task, tries int, last bool) error {
+	err := w.do(ctx, t)
+	if errors.Is(err, domain.ErrSuperseded) {
+		return nil
+	}
+	if f, ok := errors.AsType[*domain.Failure](err); ok {
+		return w.fail(ctx, t, *f)
+	}
+	if err == nil || ctx.Err() != nil || !last || t.Kind == TaskSweep {
+		return err
+	}
+	// The text of an error may hold paths, addresses and keys: it goes to our log, not into the video's history.
+	w.Log.ErrorContext(ctx, "task given up", "kind", string(t.Kind), "video", string(t.Video),
+		"attempt", t.Attempt, "chunk", t.Chunk, "tries", tries, "error", err)
+	return w.fail(ctx, t, domain.Failure{
+		Code: domain.Internal, Detail: fmt.Sprintf("%s failed %d times", describe(t), tries),
+	})
+}
+
+func (w *Worker) do(ctx context.Context, t Task) error {
+	switch t.Kind {
+	case TaskInspect:
+		return w.inspect(ctx, t)
+	case TaskChunk:
+		return w.chunk(ctx, t)
+	case TaskAudio:
+		return w.audio(ctx, t)
+	case TaskSweep:
+		return w.sweep(ctx, t)
+	}
+	return fmt.Errorf("%w: a task of kind %q", domain.ErrInvalid, t.Kind)
+}
+
+func describe(t Task) string {
+	switch t.Kind {
+	case TaskInspect:
+		return "inspecting the source"
+	case TaskChunk:
+		return fmt.Sprintf("encoding chunk %d", t.Chunk)
+	case TaskAudio:
+		return "encoding the audio"
+	case TaskSweep:
+		return "sweeping"
+	}
+	return "a task"
+}
+
+// fail ends the attempt that a task belongs to.
+func (w *Worker) fail(ctx context.Context, t Task, f domain.Failure) error {
+	err := w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) {
+		if t.Kind == TaskInspect && f.Code != domain.Internal {
+			return v.RejectSource(t.Attempt, f)
+		}
+		return v.FailTranscode(t.Attempt, f)
+	})
+	if errors.Is(err, domain.ErrSuperseded) {
+		return nil
+	}
+	return err
+}
+
+func (w *Worker) decide(ctx context.Context, t Task, d func(domain.Video) ([]domain.Event, error)) error {
+	commitID, err := uuid.NewV7()
+	if err != nil {
+		return fmt.Errorf("make a commit id: %w", err)
+	}
+	_, err = w.Service.decide(ctx, t.Video, domain.Meta{Actor: "worker"}, commitID.String(), d)
+	return err
+}
+
+func (w *Worker) inspect(ctx context.Context, t Task) error {
+	wanted := func(v domain.Video) error {
+		_, err := v.RecordInspection(t.Attempt, domain.SourceInfo{})
+		return err
+	}
+	v, err := w.wanted(ctx, t, wanted)
+	if err != nil {
+		return err
+	}
+	path, release, err := w.Service.Blobs.Local(ctx, v.Source.Source.Key)
+	if err != nil {
+		return fmt.Errorf("open the source of video %s: %w", t.Video, err)
+	}
+	defer release()
+	var info domain.SourceInfo
+	err = w.watched(ctx, v, wanted, func(ctx context.Context) (err error) {
+		info, err = w.Encoder.Inspect(ctx, path)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordInspection(t.Attempt, info) })
+}
+
+// wanted loads a task's video and says whether the task's work is still wanted.
+func (w *Worker) wanted(ctx context.Context, t Task, check func(domain.Video) error) (domain.Video, error) {
+	v, err := w.Service.load(ctx, t.Video)
+	if err != nil {
+		return v, err
+	}
+	return v, check(v)
+}
+
+// slot waits for a free place to encode.
+func (w *Worker) slot(ctx context.Context) (release func(), err error) {
+	w.once.Do(func() { w.slots = make(chan struct{}, cmp.Or(max(0, w.Slots), runtime.NumCPU())) })
+	select {
+	case w.slots <- struct{}{}:
+		return func() { <-w.slots }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// watched runs work and ends it, with the reason as its error, soon after the log says that it is no longer wanted.
+func (w *Worker) watched(
+	ctx context.Context, v domain.Video, check func(domain.Video) error, work func(context.Context) error,
+) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(cmp.Or(w.Poll, 2*time.Second))
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			events, err := w.Service.Log.ReadStream(ctx, string(v.ID), v.Version)
+			if err != nil {
+				continue // the work's own append will tell whether the log is away
+			}
+			for _, e := range events {
+				v = v.Evolve(e)
+			}
+			if err := check(v); err != nil {
+				cancel(err)
+				return
+			}
+		}
+	}()
+	err := work(ctx)
+	cancel(nil)
+	<-done
+	if cause := context.Cause(ctx); err != nil && errors.Is(cause, domain.ErrSuperseded) {
+		return cause
+	}
+	return err
+}
