@@ -19,7 +19,7 @@ type cage struct {
 	reason string   // why bwrap is empty
 }
 
-// caged is where the cage shows the input.
+// cagedInput is where the cage shows the input.
 const cagedInput = "/input"
 
 func newCage(ctx context.Context, bwrap string, programs ...string) cage {
@@ -31,10 +31,12 @@ func newCage(ctx context.Context, bwrap string, programs ...string) cage {
 		return cage{reason: "bubblewrap (bwrap) is not installed"}
 	}
 	c := cage{bwrap: path, mounts: systemMounts(programs)}
-	argv, _ := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, "", programs[0], []string{"-version"})
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own argv
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return cage{reason: fmt.Sprintf("bubblewrap does not work here: %s", clean(out))}
+	for _, program := range programs {
+		argv, _ := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, "", program, []string{"-version"})
+		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own argv
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return cage{reason: fmt.Sprintf("bubblewrap does not work here: %s", clean(out))}
+		}
 	}
 	return c
 }
@@ -84,9 +86,9 @@ func (c cage) wrap(l limits, input, program string, args []string) (argv []strin
 		strconv.Itoa(max(1, int(l.cpu.Seconds()))), strconv.FormatInt(l.memory>>10, 10)}
 	seen = input
 	if c.active() {
-		argv = append(argv, c.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL")
-		argv = append(argv, c.mounts...)
-		argv = append(argv, "--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp")
+		argv = append(argv, c.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
+			"--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp")
+		argv = append(argv, c.mounts...) // after /tmp, which may hold the programs
 		if input != "" {
 			argv = append(argv, "--ro-bind", input, cagedInput)
 			seen = cagedInput

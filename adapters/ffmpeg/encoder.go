@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
 )
 
 var _ commands.Encoder = (*Encoder)(nil)
@@ -83,9 +84,12 @@ func find(name string) (string, error) {
 
 // openable says early, and as an error that may be tried again, that the input is not there.
 func openable(path string) error {
-	f, err := os.Open(path)
+	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("open the source: %w", err)
 	}
-	return f.Close()
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("open the source: %w: it is not a regular file", domain.ErrInvalid)
+	}
+	return nil
 }

@@ -12,9 +12,6 @@ import (
 
 // Inspect is described at commands.Encoder.
 func (e *Encoder) Inspect(ctx context.Context, path string) (domain.SourceInfo, error) {
-	if err := openable(path); err != nil {
-		return domain.SourceInfo{}, err
-	}
 	p, err := e.probe(ctx, path)
 	if err != nil {
 		return domain.SourceInfo{}, err

@@ -71,7 +71,7 @@ func (r *recorder) file(t *testing.T, rendition string) string {
 }
 
 // tool runs FFmpeg or ffprobe itself and returns the lines it prints.
-func tool(t *testing.T, name string, args ...string) []string {
+func tool(t testing.TB, name string, args ...string) []string {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
 	if err != nil {

@@ -48,6 +48,9 @@ type probe struct {
 
 // probe reads the headers. The choice of tracks depends on nothing else, so that every task of a video chooses alike.
 func (e *Encoder) probe(ctx context.Context, path string) (probe, error) {
+	if err := openable(path); err != nil {
+		return probe{}, err
+	}
 	c, err := sniff(path)
 	if err != nil {
 		return probe{}, err
@@ -158,8 +161,10 @@ func sourceFault(ctx context.Context, err error, res result) error {
 	if ctx.Err() != nil || !errors.As(err, &exit) || exit.ExitCode() < 0 || exit.ExitCode() >= 126 {
 		return err
 	}
-	if strings.Contains(res.stderr, "Cannot allocate memory") || strings.Contains(res.stderr, "Permission denied") {
-		return err
+	for _, ours := range []string{"bwrap: ", "sh: ", "Cannot allocate memory", "Permission denied", "No such file or directory", "Input/output error"} {
+		if strings.Contains(res.stderr, ours) {
+			return err // the cage's or the machine's fault
+		}
 	}
 	if _, codec, found := strings.Cut(res.stderr, "Codec ("); found && strings.Contains(res.stderr, "not on whitelist") {
 		codec, _, _ = strings.Cut(codec, ")")

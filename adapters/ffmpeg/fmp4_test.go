@@ -1,0 +1,71 @@
+package ffmpeg_test
+
+import (
+	"bytes"
+	"os"
+	"testing"
+
+	"github.com/cinelog/cinelog/adapters/ffmpeg"
+)
+
+// fragmented makes a small fragmented MP4: 50 frames of H.264 with B-frames, or a second of AAC.
+func fragmented(t testing.TB, audio bool) []byte {
+	t.Helper()
+	path := t.TempDir() + "/f.mp4"
+	args := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64:r=25:d=2", "-c:v", "libx264", "-g", "20", "-pix_fmt", "yuv420p", "-video_track_timescale", "25"}
+	if audio {
+		args = []string{"-v", "error", "-f", "lavfi", "-i", "sine=d=1", "-c:a", "aac", "-ar", "48000", "-frag_duration", "200000"}
+	}
+	tool(t, "ffmpeg", append(args, "-movflags", "+frag_keyframe+empty_moov+default_base_moof", path)...)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestFragmentsOfBothKindsAreRead(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, codecs string
+		audio        bool
+		scale        uint32
+		samples      int
+	}{{"video", "avc1.64000a", false, 25, 50}, {"audio", "mp4a.40.2", true, 48000, 48}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			file := fragmented(t, c.audio)
+			init, samples, err := ffmpeg.SplitFragments(bytes.NewReader(file))
+			if err != nil || samples != c.samples {
+				t.Fatalf("%d samples, %v", samples, err)
+			}
+			if got, err := ffmpeg.CodecString(init); err != nil || got != c.codecs {
+				t.Errorf("codecs %q, %v", got, err)
+			}
+			if got, err := ffmpeg.Timescale(init); err != nil || got != c.scale {
+				t.Errorf("timescale %d, %v", got, err)
+			}
+			// Cut anywhere, it is an error or fewer samples, never more and never a panic.
+			for n := 0; n < len(file); n += 97 {
+				if _, got, err := ffmpeg.SplitFragments(bytes.NewReader(file[:n])); err == nil && got >= samples {
+					t.Fatalf("cut at %d of %d bytes it still has %d samples", n, len(file), got)
+				}
+			}
+		})
+	}
+}
+
+func FuzzFragments(f *testing.F) {
+	f.Add(fragmented(f, false)) // B-frames: composition offsets, several fragments
+	f.Add(fragmented(f, true))  // no composition offsets, constant durations
+	f.Add([]byte("\x00\x00\x00\x08ftyp\x00\x00\x00\x08moov\x00\x00\x00\x08moof\x00\x00\x00\x08mdat"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		init, samples, err := ffmpeg.SplitFragments(bytes.NewReader(b))
+		if err == nil && samples > len(b) {
+			t.Errorf("%d samples in %d bytes", samples, len(b))
+		}
+		_, _ = ffmpeg.CodecString(init) // must not panic
+		_, _ = ffmpeg.Timescale(init)
+		_, _ = ffmpeg.CodecString(b)
+	})
+}
