@@ -1,0 +1,113 @@
+package web
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+)
+
+// New returns the handler of the public listener. It panics on a mistake in the routes, never on input.
+func New(server Server) http.Handler {
+	s := &server
+	r := chi.NewRouter()
+	r.Use(s.recovered, securityHeaders, s.knownHost, sameSite(), readableURL, middleware.GetHead)
+	r.NotFound(notFound)
+	r.MethodNotAllowed(notAllowed(r))
+	api := humachi.New(r, s.apiConfig())
+
+	const video = "/v1/videos/{id}"
+	huma.Register(api, body(op("create-video", "POST", "/v1/videos", 201, "Create a video")), s.create)
+	huma.Register(api, op("search-videos", "GET", "/v1/videos", 200, "Search videos"), s.search)
+	huma.Register(api, op("get-video", "GET", video, 200, "Get a video", 304), s.get)
+	huma.Register(api, body(op("change-video", "PATCH", video, 200, "Change what is said about a video", 412)), s.change)
+	huma.Register(api, op("delete-video", "DELETE", video, 204, "Delete a video"), s.remove)
+	huma.Register(api, upload(op("upload-source", "PUT", video+"/source", 202, "Upload the file", 409, 413)), s.uploadSource)
+	huma.Register(api, op("get-status", "GET", video+"/status", 200, "Get how far a video is"), s.status)
+	huma.Register(api, op("get-history", "GET", video+"/events", 200, "Get a video's events"), s.history)
+	huma.Register(api, op("publish-video", "POST", video+"/publish", 200, "Publish a video", 409), s.publish)
+	huma.Register(api, op("unpublish-video", "POST", video+"/unpublish", 200, "Take a publication back"), s.unpublish)
+	huma.Register(api, op("transcode-video", "POST", video+"/transcode", 202, "Transcode again", 409), s.transcode)
+	huma.Register(api, op("get-summary", "GET", "/v1/analytics/summary", 200, "Get figures about everything"), s.summary)
+
+	const hls = "application/vnd.apple.mpegurl"
+	huma.Register(api, file(op("play", "GET", "/play/{id}/master.m3u8", 200, "Multivariant playlist", 403), hls), s.master)
+	huma.Register(api, file(op("play-rendition", "GET", "/play/{id}/{rendition}.m3u8", 200, "Media playlist", 403), hls), s.mediaPlaylist)
+	huma.Register(api, file(op("get-poster", "GET", "/play/{id}/poster.jpg", 200, "Poster", 403), "image/jpeg"), s.poster)
+
+	huma.Register(api, op("healthz", "GET", "/healthz", 200, "Does the process answer?"), s.healthy)
+	huma.Register(api, op("readyz", "GET", "/readyz", 200, "Should the process get requests?", 503), s.ready)
+	r.Get("/media/*", s.serveMedia)
+	s.pages(r)
+	r.Get("/openapi.json", document(api))
+	return r
+}
+
+func op(id, method, path string, status int, summary string, errs ...int) huma.Operation {
+	return huma.Operation{
+		OperationID: id, Method: method, Path: path, DefaultStatus: status, Summary: summary,
+		Errors: append(errs, http.StatusBadRequest, http.StatusNotFound),
+	}
+}
+
+// body is for an operation that takes JSON: it must be there, be called JSON, and is at most 1 MiB (huma's default).
+func body(o huma.Operation) huma.Operation {
+	o.Errors = append(o.Errors, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	o.Middlewares = huma.Middlewares{func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humachi.Unwrap(ctx)
+		if r.ContentLength != 0 && r.Header.Get("Content-Type") == "" {
+			writeProblem(w, http.StatusUnsupportedMediaType, "Content-Type must be application/json")
+			return
+		}
+		next(ctx)
+	}}
+	return o
+}
+
+// upload is for an operation whose body is a file.
+func upload(o huma.Operation) huma.Operation {
+	o.RequestBody = &huma.RequestBody{
+		Required: true, Description: "The file, as it is",
+		Content: map[string]*huma.MediaType{"application/octet-stream": {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
+	}
+	return o
+}
+
+// file is for an operation that answers with something else than JSON.
+func file(o huma.Operation, mime string) huma.Operation {
+	o.Responses = map[string]*huma.Response{"200": {
+		Description: o.Summary,
+		Content:     map[string]*huma.MediaType{mime: {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
+	}}
+	return o
+}
+
+func (s *Server) apiConfig() huma.Config {
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{Info: &huma.Info{
+			Title: "Cinelog", Version: s.Version,
+			Description: "Upload videos, follow them through the pipeline, search them, play them. Errors are RFC 9457 problem documents.",
+		}},
+		Formats:                      map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{plainProblems},
+	}
+}
+
+// document serves the OpenAPI document, made once.
+func document(api huma.API) http.HandlerFunc {
+	text, err := json.Marshal(api.OpenAPI())
+	if err != nil {
+		panic(fmt.Sprintf("the OpenAPI document: %v", err)) // the routes are a constant of this program
+	}
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/openapi+json")
+		w.Header().Set("Cache-Control", "no-cache")
+		_, _ = w.Write(text)
+	}
+}

@@ -1,0 +1,209 @@
+package web
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
+)
+
+// VideoAnswer is a video as the API answers it. Fields may be added, none renamed or removed.
+type VideoAnswer struct {
+	ID             string            `json:"id"`
+	Title          string            `json:"title"`
+	Description    string            `json:"description"`
+	Tags           []string          `json:"tags" nullable:"false"`
+	Metadata       map[string]string `json:"metadata"`
+	Visibility     string            `json:"visibility" enum:"public,unlisted,private"`
+	Publish        string            `json:"publish" enum:"auto,manual"`
+	PlaybackPolicy string            `json:"playback_policy" enum:"public,signed"`
+	Status         string            `json:"status" enum:"waiting,processing,ready,failed"`
+	Playable       bool              `json:"playable" doc:"Something can be played, though maybe not all of it yet"`
+	Published      bool              `json:"published"`
+	CreatedAt      time.Time         `json:"created_at"`
+	PublishedAt    *time.Time        `json:"published_at,omitempty"`
+	Duration       float64           `json:"duration,omitempty" doc:"Seconds"`
+	AspectRatio    string            `json:"aspect_ratio,omitempty" example:"16:9"`
+	Source         *sourceAnswer     `json:"source,omitempty"`
+	Renditions     []renditionAnswer `json:"renditions" nullable:"false" doc:"Highest first"`
+	Playback       *playbackAnswer   `json:"playback,omitempty" doc:"There as soon as the video is playable"`
+	Error          *failureAnswer    `json:"error"`
+	Version        int               `json:"version" doc:"Counts the video's events; also its ETag"`
+}
+
+type sourceAnswer struct {
+	Filename   string  `json:"filename,omitempty"`
+	Bytes      int64   `json:"bytes"`
+	SHA256     string  `json:"sha256"`
+	Container  string  `json:"container,omitempty"`
+	VideoCodec string  `json:"video_codec,omitempty"`
+	Width      int     `json:"width,omitempty"`
+	Height     int     `json:"height,omitempty"`
+	FrameRate  float64 `json:"frame_rate,omitempty"`
+}
+
+type renditionAnswer struct {
+	Name             string  `json:"name" example:"720p"`
+	Width            int     `json:"width"`
+	Height           int     `json:"height"`
+	FrameRate        float64 `json:"frame_rate"`
+	Codecs           string  `json:"codecs,omitempty"`
+	AverageBandwidth int64   `json:"average_bandwidth,omitempty" doc:"Bits per second"`
+	Bandwidth        int64   `json:"bandwidth,omitempty" doc:"Bits per second of the largest segment"`
+	Bytes            int64   `json:"bytes,omitempty"`
+	Status           string  `json:"status" enum:"waiting,encoding,encoded,failed"`
+}
+
+type playbackAnswer struct {
+	HLS    string `json:"hls"`
+	Poster string `json:"poster,omitempty"`
+}
+
+type failureAnswer struct {
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// Schema says that an error may be null, which huma cannot say of a struct.
+func (failureAnswer) Schema(huma.Registry) *huma.Schema {
+	word := &huma.Schema{Type: huma.TypeString}
+	return &huma.Schema{OneOf: []*huma.Schema{
+		{
+			Type: huma.TypeObject, Required: []string{"code", "detail"}, AdditionalProperties: false,
+			Properties: map[string]*huma.Schema{"code": word, "detail": word},
+		},
+		{Type: "null"},
+	}}
+}
+
+func answerVideo(v projections.Video) VideoAnswer {
+	a := VideoAnswer{
+		ID: string(v.ID), Title: v.Details.Title, Description: v.Details.Description, Tags: v.Details.Tags,
+		Metadata: v.Details.Metadata, Visibility: string(v.Details.Visibility), Publish: string(v.Publish),
+		PlaybackPolicy: string(v.PlaybackPolicy), Status: string(v.Status), Playable: v.Playable,
+		Published: v.Published, CreatedAt: v.CreatedAt.UTC(), Duration: v.Duration,
+		Renditions: make([]renditionAnswer, len(v.Renditions)), Error: answerFailure(v.Failure), Version: v.Version,
+	}
+	if a.Tags == nil {
+		a.Tags = []string{}
+	}
+	if a.Metadata == nil {
+		a.Metadata = map[string]string{}
+	}
+	if !v.PublishedAt.IsZero() {
+		at := v.PublishedAt.UTC()
+		a.PublishedAt = &at
+	}
+	if v.Source != nil {
+		a.Source = &sourceAnswer{Filename: v.Filename, Bytes: v.Source.Bytes, SHA256: v.Source.SHA256}
+		if i := v.Info; i != nil {
+			a.Source.Container, a.Source.VideoCodec = i.Container, i.VideoCodec
+			a.Source.Width, a.Source.Height, a.Source.FrameRate = i.Width, i.Height, i.FrameRate.Float()
+			a.AspectRatio = aspectRatio(i.Width, i.Height)
+		}
+	}
+	for i, r := range v.Renditions {
+		a.Renditions[i] = renditionAnswer{
+			Name: r.Name, Width: r.Width, Height: r.Height, FrameRate: r.FrameRate.Float(), Codecs: r.Codecs,
+			AverageBandwidth: r.AverageBandwidth, Bandwidth: r.Bandwidth, Bytes: r.Bytes, Status: string(r.Status),
+		}
+	}
+	if v.Playable {
+		a.Playback = &playbackAnswer{HLS: "/play/" + a.ID + "/master.m3u8"}
+		if v.Poster {
+			a.Playback.Poster = "/play/" + a.ID + "/poster.jpg"
+		}
+	}
+	return a
+}
+
+func answerFailure(f *domain.Failure) *failureAnswer {
+	if f == nil {
+		return nil
+	}
+	return &failureAnswer{Code: string(f.Code), Detail: f.Detail}
+}
+
+func aspectRatio(w, h int) string {
+	if w <= 0 || h <= 0 {
+		return ""
+	}
+	a, b := w, h
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return fmt.Sprintf("%d:%d", w/a, h/a)
+}
+
+// statusAnswer is how far a video is.
+type statusAnswer struct {
+	ID     string `json:"id"`
+	Status string `json:"status" enum:"waiting,processing,ready,failed"`
+	Ingest struct {
+		Status        string `json:"status" enum:"waiting,received"`
+		ReceivedBytes int64  `json:"received_bytes"`
+	} `json:"ingest"`
+	Encoding struct {
+		Playable  bool            `json:"playable"`
+		Progress  float64         `json:"progress" minimum:"0" maximum:"1"`
+		Qualities []qualityAnswer `json:"qualities" nullable:"false"`
+	} `json:"encoding"`
+	Error *failureAnswer `json:"error"`
+}
+
+type qualityAnswer struct {
+	Name   string `json:"name"`
+	Status string `json:"status" enum:"waiting,encoding,encoded,failed"`
+}
+
+func answerStatus(v projections.Video) statusAnswer {
+	a := statusAnswer{ID: string(v.ID), Status: string(v.Status), Error: answerFailure(v.Failure)}
+	a.Ingest.Status = "waiting"
+	if v.Source != nil {
+		a.Ingest.Status, a.Ingest.ReceivedBytes = "received", v.Source.Bytes
+	}
+	a.Encoding.Playable, a.Encoding.Progress = v.Playable, progress(v)
+	a.Encoding.Qualities = make([]qualityAnswer, len(v.Renditions))
+	for i, r := range v.Renditions {
+		a.Encoding.Qualities[i] = qualityAnswer{Name: r.Name, Status: string(r.Status)}
+	}
+	return a
+}
+
+// progress is the share of frames done; 1 is kept for the moment when nothing is left to do.
+func progress(v projections.Video) float64 {
+	if v.Attempt > 0 && v.Serving == v.Attempt {
+		return 1
+	}
+	if v.FramesPlanned == 0 {
+		return 0
+	}
+	const almost = 0.99
+	return min(almost, float64(v.FramesDone)/float64(v.FramesPlanned))
+}
+
+// eventAnswer is an event of a video's history.
+type eventAnswer struct {
+	Position int64           `json:"position"`
+	Version  int             `json:"version"`
+	Type     string          `json:"type" example:"video.uploaded.v1"`
+	Time     time.Time       `json:"time"`
+	Actor    string          `json:"actor"`
+	Data     json.RawMessage `json:"data"`
+}
+
+func answerEvent(r domain.Recorded) (eventAnswer, error) {
+	eventType, data, err := domain.EncodeEvent(r.Event)
+	if err != nil {
+		return eventAnswer{}, err
+	}
+	return eventAnswer{
+		Position: int64(r.Position), Version: r.Version, Type: eventType, Time: r.Time.UTC(),
+		Actor: cmp.Or(r.Meta.Actor, "local"), Data: data,
+	}, nil
+}
