@@ -1,0 +1,207 @@
+package bus_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/cinelog/cinelog/adapters/bus"
+	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
+)
+
+// running runs a consumer until the test ends, and fails the test if the consumer fails.
+func running(t *testing.T, consume func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- consume(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("consume: %v", err)
+		}
+	})
+}
+
+func fast(o bus.Options) bus.Options {
+	o.Backoff = func(int) time.Duration { return time.Millisecond }
+	return o
+}
+
+func queues(t *testing.T, o bus.Options) *bus.Queues {
+	t.Helper()
+	return open(t, openDB(t, filepath.Join(t.TempDir(), "bus.db")), fast(o))
+}
+
+func declare(t *testing.T, q *bus.Queues, topic string, groups ...string) {
+	t.Helper()
+	for _, g := range groups {
+		if err := q.DeclareGroup(t.Context(), topic, g); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func wait[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(20 * time.Second):
+		t.Fatal("waited in vain")
+		panic("unreachable")
+	}
+}
+
+func TestTasksCarryTheirPriorityCountAndLastTry(t *testing.T) {
+	t.Parallel()
+	q := queues(t, bus.Options{MaxReceive: 2})
+	declare(t, q, bus.TopicTasks, "transcoder")
+	later := commands.Task{Kind: commands.TaskChunk, Video: "v", Attempt: 3, Chunk: 7, Priority: commands.PriorityRest}
+	first := commands.Task{Kind: commands.TaskInspect, Video: "v", Attempt: 3, Priority: commands.PriorityFirst}
+	if err := bus.NewTasks(q.Publisher()).Send(t.Context(), later, first); err != nil {
+		t.Fatal(err)
+	}
+	type try struct {
+		task  commands.Task
+		count int
+		last  bool
+	}
+	tries := make(chan try)
+	running(t, func(ctx context.Context) error {
+		return bus.ConsumeTasks(ctx, bus.Consumer{Subscriber: q.Subscriber("transcoder")},
+			func(_ context.Context, task commands.Task, count int, last bool) error {
+				tries <- try{task, count, last}
+				if task.Kind == commands.TaskInspect {
+					return errors.New("not yet")
+				}
+				return nil
+			})
+	})
+	got := map[try]bool{}
+	head := wait(t, tries)
+	got[head], got[wait(t, tries)], got[wait(t, tries)] = true, true, true
+	if head.task != first {
+		t.Errorf("first came %+v", head)
+	}
+	for _, want := range []try{{first, 1, false}, {first, 2, true}, {later, 1, false}} {
+		if !got[want] {
+			t.Errorf("%+v did not come, but %+v", want, got)
+		}
+	}
+}
+
+func TestUndecodableMessagesDieAtOnceAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
+	q := queues(t, bus.Options{})
+	declare(t, q, bus.TopicEvents, "analytics")
+	for _, body := range []string{"{", `{"specversion":"1.0","type":"video.from_the_future.v9","subject":"v","position":1,"version":1}`} {
+		if err := q.Publisher().Publish(bus.TopicEvents, message.NewMessage("bad", []byte(body))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := q.Relay("relay").Apply(t.Context(), events(1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan domain.Position)
+	running(t, func(ctx context.Context) error {
+		return bus.ConsumeEvents(ctx, bus.Consumer{Subscriber: q.Subscriber("analytics")},
+			func(_ context.Context, e domain.Recorded) error {
+				got <- e.Position
+				return nil
+			})
+	})
+	for want := range domain.Position(3) {
+		if p := wait(t, got); p != want+1 {
+			t.Errorf("got event %d, want %d", p, want+1)
+		}
+	}
+	letters, err := q.DeadLetters(t.Context())
+	if err != nil || len(letters) != 2 || letters[0].Attempts != 1 ||
+		!strings.Contains(letters[1].Reason, domain.ErrUnknownEvent.Error()) {
+		t.Errorf("dead letters %+v, %v", letters, err)
+	}
+	if err := q.Drop(t.Context(), letters[0].ID); err != nil {
+		t.Error(err)
+	}
+	if err := q.Drop(t.Context(), letters[0].ID); !errors.Is(err, domain.ErrNotFound) {
+		t.Errorf("second drop: %v", err)
+	}
+}
+
+func TestAPanicIsAFailureWithItsReason(t *testing.T) {
+	t.Parallel()
+	q := queues(t, bus.Options{MaxReceive: 2})
+	declare(t, q, "topic", "group")
+	if err := q.Publisher().Publish("topic", message.NewMessage("bad", nil), message.NewMessage("good", nil)); err != nil {
+		t.Fatal(err)
+	}
+	good := make(chan string, 1)
+	running(t, func(ctx context.Context) error {
+		return bus.Consume(ctx, bus.Consumer{Subscriber: q.Subscriber("group"), Topic: "topic", Concurrency: 2},
+			func(_ context.Context, msg *message.Message) error {
+				if msg.UUID == "bad" {
+					panic("a bug in a handler")
+				}
+				good <- msg.UUID
+				return nil
+			})
+	})
+	wait(t, good)
+	letters := waitForLetters(t, q)
+	if len(letters) != 1 || letters[0].Attempts != 2 || !strings.Contains(letters[0].Reason, "a bug in a handler") {
+		t.Errorf("dead letters %+v", letters)
+	}
+}
+
+func waitForLetters(t *testing.T, q *bus.Queues) []bus.DeadLetter {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for range 4000 {
+		letters, err := q.DeadLetters(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(letters) > 0 {
+			return letters
+		}
+		<-tick.C
+	}
+	return nil
+}
+
+// A worker that is told to stop gives its task back: at once, and without a mark against it.
+func TestStoppingGivesTheMessageBackUncounted(t *testing.T) {
+	t.Parallel()
+	q := queues(t, bus.Options{MaxReceive: 1})
+	declare(t, q, "topic", "group")
+	if err := q.Publisher().Publish("topic", message.NewMessage("work", nil)); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		ctx, stop := context.WithCancel(t.Context())
+		err := bus.Consume(ctx, bus.Consumer{Subscriber: q.Subscriber("group"), Topic: "topic"},
+			func(ctx context.Context, msg *message.Message) error {
+				if got := msg.Metadata.Get(bus.MetaReceiveCount); got != "1" {
+					t.Errorf("receive count %s", got)
+				}
+				stop()
+				<-ctx.Done()
+				return ctx.Err()
+			})
+		stop()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if letters, err := q.DeadLetters(t.Context()); err != nil || len(letters) > 0 {
+		t.Errorf("dead letters %+v, %v", letters, err)
+	}
+}
