@@ -1,0 +1,149 @@
+package projections
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// Playlists follow RFC 8216 and Apple's HLS Authoring Specification; numbers of its rules stand at the lines.
+
+const (
+	// audioName is the audio rendition's name in playlist addresses.
+	audioName = "audio"
+	// iFrames ends the names of playlists that hold keyframes only, for scrubbing.
+	iFrames = "-iframes"
+	// growthMargin is what is announced over a rung's cap while its measured peak is not known.
+	growthMargin = 1.1
+)
+
+// Multivariant renders the playlist that lists the renditions. uri gives the address of a media playlist: of a
+// rendition by its name, "audio", or a rendition's name with "-iframes" at its end.
+func Multivariant(p Playback, uri func(rendition string) string) []byte {
+	var b strings.Builder
+	b.WriteString("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n")
+	var audio rate
+	if p.Audio != nil {
+		audio = audioRate(p)
+		fmt.Fprintf(&b, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"%s\",%sDEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"%s\"\n",
+			audioTitle(p.Audio.Language), languageAttribute(p.Audio.Language), p.Audio.Channels, uri(audioName))
+	}
+	for _, r := range p.Renditions {
+		video := videoRate(p, r)
+		codecs := r.Codecs
+		group := ""
+		if p.Audio != nil {
+			codecs += "," + p.Audio.Codecs
+			group = `,AUDIO="audio"`
+		}
+		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\",RESOLUTION=%dx%d,FRAME-RATE=%.3f%s,CLOSED-CAPTIONS=NONE\n%s\n",
+			video.peak+audio.peak, video.average+audio.average, codecs, r.Width, r.Height, r.FrameRate.Float(), group,
+			uri(r.Name))
+	}
+	for _, r := range p.Renditions {
+		frames := keyframes(r)
+		if !p.Complete || len(frames) == 0 {
+			continue
+		}
+		m := measure(frames, targetDuration(p))
+		fmt.Fprintf(&b, "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\",RESOLUTION=%dx%d,URI=\"%s\"\n",
+			m.peak, m.average, r.Codecs, r.Width, r.Height, uri(r.Name+iFrames))
+	}
+	return []byte(b.String())
+}
+
+// MediaPlaylist renders one rendition's playlist; uri gives the address of a blob. ErrNotFound when there is no such
+// rendition now.
+func MediaPlaylist(p Playback, rendition string, uri func(domain.Blob) string) ([]byte, error) {
+	if rendition == audioName && p.Audio != nil {
+		return mediaPlaylist(p, p.Audio.Init, p.Audio.Segments, uri), nil
+	}
+	for _, r := range p.Renditions {
+		switch {
+		case r.Name == rendition:
+			return mediaPlaylist(p, r.Init, r.Segments, uri), nil
+		case r.Name+iFrames == rendition && p.Complete && len(keyframes(r)) > 0:
+			return iFramePlaylist(p, r, uri), nil
+		}
+	}
+	return nil, fmt.Errorf("rendition %q of video %s: %w", rendition, p.ID, domain.ErrNotFound)
+}
+
+func mediaPlaylist(p Playback, init domain.Blob, segments []domain.Segment, uri func(domain.Blob) string) []byte {
+	var b strings.Builder
+	head(&b, p)
+	fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"%s\"\n", uri(init))
+	for _, s := range segments {
+		fmt.Fprintf(&b, "#EXTINF:%.5f,\n%s\n", s.Duration, uri(s.Blob))
+	}
+	if p.Complete {
+		b.WriteString("#EXT-X-ENDLIST\n")
+	}
+	return []byte(b.String())
+}
+
+func iFramePlaylist(p Playback, r PlaybackRendition, uri func(domain.Blob) string) []byte {
+	var b strings.Builder
+	head(&b, p)
+	fmt.Fprintf(&b, "#EXT-X-I-FRAMES-ONLY\n#EXT-X-MAP:URI=\"%s\"\n", uri(r.Init))
+	for _, f := range keyframes(r) {
+		fmt.Fprintf(&b, "#EXTINF:%.5f,\n#EXT-X-BYTERANGE:%d@%d\n%s\n", f.duration, f.bytes, f.offset, uri(f.blob))
+	}
+	b.WriteString("#EXT-X-ENDLIST\n")
+	return []byte(b.String())
+}
+
+// head writes what all media playlists begin with. Players begin a growing playlist at its end unless EXT-X-START says
+// otherwise.
+func head(b *strings.Builder, p Playback) {
+	kind := "VOD"
+	if !p.Complete {
+		kind = "EVENT"
+	}
+	fmt.Fprintf(b, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:0\n"+
+		"#EXT-X-PLAYLIST-TYPE:%s\n#EXT-X-INDEPENDENT-SEGMENTS\n", targetDuration(p), kind)
+	if !p.Complete {
+		b.WriteString("#EXT-X-START:TIME-OFFSET=0\n")
+	}
+}
+
+// targetDuration is one for all playlists of a video (rule 7.8), in seconds: the longest segment, rounded (RFC 8216,
+// 4.3.3.1).
+func targetDuration(p Playback) int {
+	var longest float64
+	for _, r := range p.Renditions {
+		for _, s := range r.Segments {
+			longest = max(longest, s.Duration)
+		}
+	}
+	for _, s := range p.Audio.segments() {
+		longest = max(longest, s.Duration)
+	}
+	return max(1, int(math.Round(longest)))
+}
+
+func audioTitle(language string) string {
+	if tag := languageTag(language); tag != "" {
+		return "Audio (" + tag + ")"
+	}
+	return "Audio"
+}
+
+func languageAttribute(language string) string {
+	if tag := languageTag(language); tag != "" {
+		return `LANGUAGE="` + tag + `",`
+	}
+	return ""
+}
+
+// languageTag drops what cannot stand in a BCP 47 tag: it was read from the source, and must not end the attribute.
+func languageTag(language string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '-' || (r >= '0' && r <= '9') || (r >= 'A' && r <= 'Z') || (r >= 'a' && r <= 'z') {
+			return r
+		}
+		return -1
+	}, language)
+}

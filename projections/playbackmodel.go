@@ -1,0 +1,195 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// PlaybackRow is a row of the playback model. One video has several, so that a chunk's event writes its own segments
+// and not the whole video again. Exactly one of the pointers is set.
+type PlaybackRow struct {
+	Header *PlaybackHeader        `json:"header,omitempty"`
+	Plan   *PlaybackPlan          `json:"plan,omitempty"`
+	Chunk  *PlaybackChunk         `json:"chunk,omitempty"`
+	Audio  *PlaybackAudioPart     `json:"audio,omitempty"`
+	Poster *domain.PosterProduced `json:"poster,omitempty"`
+}
+
+// PlaybackHeader says whether a video may be played, and which run of the pipeline is.
+type PlaybackHeader struct {
+	ID             domain.VideoID        `json:"id"`
+	PlaybackPolicy domain.PlaybackPolicy `json:"playback_policy"`
+	Publish        domain.PublishMode    `json:"publish"`
+	Published      bool                  `json:"published,omitempty"`
+	EverPublished  bool                  `json:"ever_published,omitempty"`
+	Attempt        int                   `json:"attempt,omitempty"` // the newest
+	Failed         bool                  `json:"failed,omitempty"`  // the newest
+	Serving        int                   `json:"serving,omitempty"` // the newest that is complete
+}
+
+// PlaybackPlan is the plan of one attempt, as far as playlists need it.
+type PlaybackPlan struct {
+	Attempt   int               `json:"attempt"`
+	FrameRate domain.Rational   `json:"frame_rate"`
+	Duration  float64           `json:"duration"`
+	Rungs     []domain.Rung     `json:"rungs"`
+	Audio     *domain.AudioPlan `json:"audio,omitempty"`
+}
+
+// PlaybackChunk is one chunk of one attempt.
+type PlaybackChunk struct {
+	Attempt    int                     `json:"attempt"`
+	Chunk      int                     `json:"chunk"`
+	Renditions []domain.RenditionChunk `json:"renditions"`
+}
+
+// PlaybackAudioPart is one part of one attempt's audio.
+type PlaybackAudioPart struct {
+	Attempt  int              `json:"attempt"`
+	Part     int              `json:"part"`
+	Init     domain.Blob      `json:"init"`
+	Codecs   string           `json:"codecs"`
+	Segments []domain.Segment `json:"segments"`
+}
+
+// PlaybackModel folds events into the rows from which playlists are rendered.
+func PlaybackModel() Model[PlaybackRow] {
+	return Model[PlaybackRow]{
+		Name: "playback", Version: 1, Keys: playbackKeys, Drop: playbackDrop,
+		Fold: func(_ string, row PlaybackRow, r domain.Recorded) PlaybackRow { return foldPlayback(row, r) },
+	}
+}
+
+// Keys sort so that a scan of one video gives its header first, and chunks and parts in order.
+func playbackKeys(r domain.Recorded) []string {
+	of := func(attempt int, rest string) []string {
+		return []string{fmt.Sprintf("%s%s", attemptRows(r.VideoID(), attempt), rest)}
+	}
+	switch e := r.Event.(type) {
+	case domain.TranscodePlanned:
+		return of(e.Attempt, "plan")
+	case domain.ChunkTranscoded:
+		return of(e.Attempt, fmt.Sprintf("%06d", e.Chunk))
+	case domain.AudioTranscoded:
+		return of(e.Attempt, fmt.Sprintf("audio/%06d", e.Part))
+	case domain.PosterProduced:
+		return of(e.Attempt, "poster")
+	case domain.VideoCreated, domain.PlaybackPolicyChanged, domain.VideoUploaded, domain.TranscodeRequested,
+		domain.SourceRejected, domain.TranscodeFailed, domain.RenditionProduced, domain.VideoPublished,
+		domain.VideoUnpublished:
+		return []string{r.Stream}
+	case domain.VideoDetailsChanged, domain.SourceInspected, domain.StoryboardProduced, domain.CaptionAdded,
+		domain.CaptionRemoved, domain.VideoDeleted:
+	}
+	return nil
+}
+
+func attemptRows(id domain.VideoID, attempt int) string { return fmt.Sprintf("%s/%06d/", id, attempt) }
+
+func playbackDrop(r domain.Recorded) []string {
+	switch e := r.Event.(type) {
+	case domain.VideoDeleted:
+		return []string{r.Stream}
+	case domain.RenditionProduced: // its attempt is complete: earlier ones are not served any longer
+		var older []string
+		for attempt := 1; attempt < e.Attempt; attempt++ {
+			older = append(older, attemptRows(r.VideoID(), attempt))
+		}
+		return older
+	default: //nolint:gochecksumtype // only these two remove rows
+		return nil
+	}
+}
+
+func foldPlayback(row PlaybackRow, r domain.Recorded) PlaybackRow {
+	switch e := r.Event.(type) {
+	case domain.TranscodePlanned:
+		return PlaybackRow{Plan: &PlaybackPlan{
+			Attempt: e.Attempt, FrameRate: e.Plan.FrameRate, Duration: e.Plan.FrameRate.Seconds(e.Plan.Frames),
+			Rungs: e.Plan.Rungs, Audio: e.Plan.Audio,
+		}}
+	case domain.ChunkTranscoded:
+		return PlaybackRow{Chunk: &PlaybackChunk{Attempt: e.Attempt, Chunk: e.Chunk, Renditions: e.Renditions}}
+	case domain.AudioTranscoded:
+		return PlaybackRow{Audio: &PlaybackAudioPart{
+			Attempt: e.Attempt, Part: e.Part, Init: e.Init, Codecs: e.Codecs, Segments: e.Segments,
+		}}
+	case domain.PosterProduced:
+		return PlaybackRow{Poster: &e}
+	default: //nolint:gochecksumtype // all others change the header
+		return PlaybackRow{Header: foldHeader(row.Header, r)}
+	}
+}
+
+func foldHeader(before *PlaybackHeader, r domain.Recorded) *PlaybackHeader {
+	h := PlaybackHeader{ID: r.VideoID()}
+	if before != nil {
+		h = *before
+	}
+	switch e := r.Event.(type) {
+	case domain.VideoCreated:
+		h.PlaybackPolicy, h.Publish = e.PlaybackPolicy, e.Publish
+	case domain.PlaybackPolicyChanged:
+		h.PlaybackPolicy = e.PlaybackPolicy
+	case domain.VideoUploaded:
+		h.Attempt, h.Failed = e.Attempt, false
+	case domain.TranscodeRequested:
+		h.Attempt, h.Failed = e.Attempt, false
+	case domain.SourceRejected, domain.TranscodeFailed:
+		h.Failed = true
+	case domain.RenditionProduced:
+		h.Serving = e.Attempt
+	case domain.VideoPublished:
+		h.Published, h.EverPublished = true, true
+	case domain.VideoUnpublished:
+		h.Published = false
+	default: //nolint:gochecksumtype // playbackKeys gives no other event a header
+	}
+	return &h
+}
+
+// served returns the attempt to play, 0 for none: the complete one, else the one in work.
+func (h PlaybackHeader) served() (attempt int, complete bool) {
+	switch {
+	case !h.Published && (h.EverPublished || h.Publish == domain.PublishManual): // withheld
+		return 0, false
+	case h.Serving > 0:
+		return h.Serving, true
+	case h.Failed:
+		return 0, false
+	}
+	return h.Attempt, false
+}
+
+// NewPlaybacks answers from the rows of PlaybackModel.
+func NewPlaybacks(rows RowReader[PlaybackRow]) Playbacks { return playbacks{rows} }
+
+type playbacks struct{ rows RowReader[PlaybackRow] }
+
+// Playback implements Playbacks.
+func (p playbacks) Playback(ctx context.Context, id domain.VideoID) (Playback, error) {
+	rows, err := p.rows.Scan(ctx, string(id))
+	if err != nil {
+		return Playback{}, fmt.Errorf("read what can be played of video %s: %w", id, err)
+	}
+	if len(rows) == 0 || rows[0].Header == nil {
+		return Playback{}, fmt.Errorf("video %s: %w", id, domain.ErrNotFound)
+	}
+	attempt, complete := rows[0].Header.served()
+	if attempt == 0 {
+		return Playback{}, fmt.Errorf("nothing of video %s is to be played: %w", id, domain.ErrNotFound)
+	}
+	a := assembly{attempt: attempt}
+	for _, row := range rows[1:] {
+		a.add(row)
+	}
+	playback, ok := a.playback()
+	if !ok {
+		return Playback{}, fmt.Errorf("video %s is not playable yet: %w", id, domain.ErrNotFound)
+	}
+	playback.ID, playback.PlaybackPolicy = id, rows[0].Header.PlaybackPolicy
+	playback.Attempt, playback.Complete = attempt, complete
+	return playback, nil
+}
