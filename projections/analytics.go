@@ -1,0 +1,131 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// Facts counts what happened, by UTC day. It is fed by messages, which come more than once and in no order: every fact
+// is known by the position of its event, and sums are made of the facts, so neither changes a figure.
+type Facts interface {
+	// Record stores facts, all of them or none. A fact whose position is there already changes nothing.
+	Record(ctx context.Context, facts []Fact) error
+	// Summary sums the UTC days up that begin in [from, to), oldest first, without the days on which nothing happened.
+	Summary(ctx context.Context, from, to time.Time) ([]Day, error)
+}
+
+// FactKind says what happened.
+type FactKind string
+
+// The kinds of facts.
+const (
+	FactUploaded  FactKind = "uploaded"  // a source came; it also starts an attempt
+	FactRequested FactKind = "requested" // an attempt started for a source that was there
+	FactRendition FactKind = "rendition" // a rendition of an attempt is complete
+	FactFailed    FactKind = "failed"
+	FactPublished FactKind = "published"
+)
+
+// Fact is what one event means for the figures.
+type Fact struct {
+	Position domain.Position // of the event
+	Kind     FactKind
+	Time     time.Time
+	Video    domain.VideoID
+	Attempt  int
+	Code     domain.FailureCode // of a failure
+	Bytes    int64              // of a source or a rendition
+}
+
+// Day is the figures of one UTC day.
+type Day struct {
+	Day            time.Time // midnight
+	Uploads        int
+	UploadedBytes  int64
+	Renditions     int
+	RenditionBytes int64
+	Publications   int
+	Failures       map[domain.FailureCode]int // nil when there were none
+	// Processed is how many attempts produced their last rendition on this day; ProcessingTime is how long these took
+	// together since their upload (or since their new start was asked for), and LongestProcessing the longest of them.
+	Processed         int
+	ProcessingTime    time.Duration
+	LongestProcessing time.Duration
+}
+
+// UTCDay returns the day to which a moment counts.
+func UTCDay(t time.Time) time.Time {
+	y, m, d := t.UTC().Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+}
+
+// FactOf returns what an event means for the figures; ok is false when that is nothing.
+func FactOf(r domain.Recorded) (f Fact, ok bool) {
+	f = Fact{Position: r.Position, Time: r.Time.UTC(), Video: r.VideoID()}
+	switch e := r.Event.(type) {
+	case domain.VideoUploaded:
+		f.Kind, f.Attempt, f.Bytes = FactUploaded, e.Attempt, e.Source.Bytes
+	case domain.TranscodeRequested:
+		f.Kind, f.Attempt = FactRequested, e.Attempt
+	case domain.RenditionProduced:
+		f.Kind, f.Attempt, f.Bytes = FactRendition, e.Attempt, e.Bytes
+	case domain.SourceRejected:
+		f.Kind, f.Attempt, f.Code = FactFailed, e.Attempt, e.Failure.Code
+	case domain.TranscodeFailed:
+		f.Kind, f.Attempt, f.Code = FactFailed, e.Attempt, e.Failure.Code
+	case domain.VideoPublished:
+		f.Kind = FactPublished
+	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.SourceInspected,
+		domain.TranscodePlanned, domain.ChunkTranscoded, domain.AudioTranscoded, domain.PosterProduced,
+		domain.StoryboardProduced, domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved,
+		domain.VideoDeleted:
+		return Fact{}, false
+	}
+	return f, f.Kind != ""
+}
+
+// RecordEvents records what events mean for the figures. It may be given any events, any number of times.
+func RecordEvents(ctx context.Context, facts Facts, events ...domain.Recorded) error {
+	var recorded []Fact
+	for _, e := range events {
+		if f, ok := FactOf(e); ok {
+			recorded = append(recorded, f)
+		}
+	}
+	if len(recorded) == 0 {
+		return nil
+	}
+	if err := facts.Record(ctx, recorded); err != nil {
+		return fmt.Errorf("record facts: %w", err)
+	}
+	return nil
+}
+
+// FactsReplay feeds facts from the log, for a build from the beginning: messages that came before the figures were
+// kept do not come again. Its checkpoint lives as long as it does.
+type FactsReplay struct {
+	facts Facts
+	at    domain.Position
+}
+
+var _ Target = (*FactsReplay)(nil)
+
+// NewFactsReplay returns a target that starts with the log's first event.
+func NewFactsReplay(facts Facts) *FactsReplay { return &FactsReplay{facts: facts} }
+
+// Checkpoint returns how far the replay has come.
+func (r *FactsReplay) Checkpoint(context.Context) (domain.Position, error) { return r.at, nil }
+
+// Apply records events.
+func (r *FactsReplay) Apply(ctx context.Context, events []domain.Recorded) error {
+	if err := RecordEvents(ctx, r.facts, events...); err != nil {
+		return err
+	}
+	if n := len(events); n > 0 {
+		r.at = events[n-1].Position
+	}
+	return nil
+}
