@@ -42,6 +42,9 @@ func New(server Server) http.Handler {
 	huma.Register(api, op("healthz", "GET", "/healthz", 200, "Does the process answer?"), s.healthy)
 	huma.Register(api, op("readyz", "GET", "/readyz", 200, "Should the process get requests?", 503), s.ready)
 	r.Get("/media/*", s.serveMedia)
+	media := file(op("get-media", "GET", "/media/{key}", 200, "Segments, by the addresses that playlists give"), "video/iso.segment")
+	media.Parameters = []*huma.Param{{Name: "key", In: "path", Required: true, Schema: &huma.Schema{Type: "string"}}}
+	api.OpenAPI().AddOperation(&media)
 	s.pages(r)
 	r.Get("/openapi.json", document(api))
 	return r

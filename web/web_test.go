@@ -202,7 +202,7 @@ func (s *site) ask(t *testing.T, method, path, body string, headers ...string) a
 		t.Fatal(err)
 	}
 	a := answer{Response: resp, text: string(b)}
-	if strings.Contains(resp.Header.Get("Content-Type"), "json") {
+	if len(b) > 0 && strings.Contains(resp.Header.Get("Content-Type"), "json") {
 		if err := json.Unmarshal(b, &a.json); err != nil {
 			t.Fatalf("%s %s: %v: %s", method, path, err, b)
 		}
