@@ -30,7 +30,7 @@ func running(t *testing.T, consume func(ctx context.Context) error) {
 }
 
 func fast(o bus.Options) bus.Options {
-	o.Backoff = func(int) time.Duration { return time.Millisecond }
+	o.Backoff, o.Grace = func(int) time.Duration { return time.Millisecond }, 10*time.Millisecond
 	return o
 }
 

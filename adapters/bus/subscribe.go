@@ -27,6 +27,8 @@ type subscriber struct {
 // Subscriber returns a subscriber that consumes as a member of group. Each call of its Subscribe hands out one message
 // at a time; messages are handled in parallel by several subscriptions (see Consumer.Concurrency).
 //
+// Make one for each Consume: the end of a Consume closes it.
+//
 // A message that is not acknowledged comes again: after a nack, when its backoff is over; after the end of a
 // subscription, at once. The n-th nack of a message (Options.MaxReceive) makes it a dead letter.
 func (q *Queues) Subscriber(group string) message.Subscriber {
