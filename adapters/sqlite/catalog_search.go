@@ -1,0 +1,268 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cinelog/cinelog/projections"
+)
+
+// Search implements projections.Catalog.
+func (c *Catalog) Search(ctx context.Context, q projections.Query) (page projections.Page, err error) {
+	s, err := q.Check()
+	if err != nil {
+		return projections.Page{}, err
+	}
+	err = c.gens.with(ctx, func(g *generation) error {
+		// One transaction, so that the page and the counts are of one moment.
+		tx, err := g.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+		if err != nil {
+			return unavailable(err)
+		}
+		page, err = search(ctx, tx, s)
+		return errors.Join(err, rollback(tx))
+	})
+	if err != nil {
+		return projections.Page{}, fmt.Errorf("search the catalog: %w", err)
+	}
+	return page, nil
+}
+
+func search(ctx context.Context, tx *sql.Tx, s projections.Search) (projections.Page, error) {
+	page := projections.Page{}
+	var err error
+	if page.Facets, err = facets(ctx, tx, s); err != nil || (s.HasText && len(s.Words) == 0) {
+		return page, err
+	}
+	last := projections.Level(0)
+	if s.Sort == projections.SortRelevance {
+		page.Items, last, err = byRelevance(ctx, tx, s)
+	} else {
+		page.Items, err = byColumn(ctx, tx, s)
+	}
+	if err != nil || len(page.Items) <= s.Limit {
+		return page, err
+	}
+	page.Items = page.Items[:s.Limit]
+	page.NextCursor, err = s.Cursor(s.Place(page.Items[s.Limit-1], last))
+	return page, err
+}
+
+// byRelevance goes through the levels until it has one item more than asked for. last is the level of the last item
+// that is asked for.
+func byRelevance(
+	ctx context.Context, tx *sql.Tx, s projections.Search,
+) (items []projections.Video, last projections.Level, err error) {
+	first := projections.LevelTitleExact
+	if s.After != nil {
+		first = s.After.Level
+	}
+	for level := first; level < projections.Levels && len(items) <= s.Limit; level++ {
+		f := filter(s, match(s.Words, level))
+		if s.After != nil && level == first {
+			f.and("texts.rowid < ?", int64(s.After.Created))
+		}
+		more, err := videos(ctx, tx, f.query("v.key, v.doc")+` ORDER BY texts.rowid DESC LIMIT ?`,
+			append(f.args, s.Limit+1-len(items)))
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(items) < s.Limit && len(more) > 0 {
+			last = level
+		}
+		items = append(items, more...)
+	}
+	return items, last, nil
+}
+
+func byColumn(ctx context.Context, tx *sql.Tx, s projections.Search) ([]projections.Video, error) {
+	text := ""
+	if s.HasText {
+		text = matchAnywhere(s.Words)
+	}
+	f := filter(s, text)
+	column, compare, direction := "", ">", "ASC"
+	var after any
+	if s.After == nil {
+		s.After = &projections.Place{}
+	}
+	switch s.Sort {
+	case projections.SortTitle, projections.SortTitleDesc:
+		column, after = "v.title", s.After.Title
+	case projections.SortShortest, projections.SortLongest:
+		column, after = "v.duration", s.After.Duration
+	case projections.SortOldest, projections.SortNewest, projections.SortRelevance:
+	}
+	switch s.Sort {
+	case projections.SortTitleDesc, projections.SortLongest, projections.SortNewest:
+		compare, direction = "<", "DESC"
+	case projections.SortTitle, projections.SortShortest, projections.SortOldest, projections.SortRelevance:
+	}
+	order := ` ORDER BY v.seq ` + direction
+	if column != "" {
+		order = fmt.Sprintf(` ORDER BY %s %s, v.seq %s`, column, direction, direction)
+	}
+	switch {
+	case s.After.Created == 0:
+	case column == "":
+		f.and("v.seq "+compare+" ?", int64(s.After.Created))
+	default:
+		f.and(fmt.Sprintf("(%s, v.seq) %s (?, ?)", column, compare), after, int64(s.After.Created))
+	}
+	return videos(ctx, tx, f.query("v.key, v.doc")+order+` LIMIT ?`, append(f.args, s.Limit+1))
+}
+
+func videos(ctx context.Context, q queryer, query string, args []any) ([]projections.Video, error) {
+	var found []projections.Video
+	err := each(ctx, q, query, args, func(_ string, doc []byte) error {
+		var v projections.Video
+		if err := json.Unmarshal(doc, &v); err != nil {
+			return err
+		}
+		found = append(found, v)
+		return nil
+	})
+	return found, err
+}
+
+// A restriction is the FROM and WHERE of a search. Everything that comes from outside is an argument, never SQL.
+type restriction struct {
+	from  string
+	where []string
+	args  []any
+}
+
+func (r *restriction) and(where string, args ...any) {
+	r.where = append(r.where, where)
+	r.args = append(r.args, args...)
+}
+
+func (r *restriction) query(columns string) string {
+	return `SELECT ` + columns + ` FROM ` + r.from + ` WHERE ` + strings.Join(r.where, ` AND `)
+}
+
+// filter starts from what is likely to leave the fewest videos: the text, a tag, a metadata entry. CROSS JOIN keeps
+// SQLite to that order.
+func filter(s projections.Search, text string) *restriction {
+	r := &restriction{from: `rows v`}
+	tags := s.Tags
+	names := slices.Sorted(maps.Keys(s.Metadata))
+	switch {
+	case text != "":
+		r.from = `texts CROSS JOIN rows v ON v.seq = texts.rowid`
+		r.and(`texts MATCH ?`, text)
+	case len(tags) > 0:
+		r.from = `tags t CROSS JOIN rows v ON v.seq = t.seq`
+		r.and(`t.tag = ?`, tags[0])
+		tags = tags[1:]
+	case len(names) > 0:
+		r.from = `metadata m CROSS JOIN rows v ON v.seq = m.seq`
+		r.and(`m.name = ? AND m.value = ?`, names[0], s.Metadata[names[0]])
+		names = names[1:]
+	}
+	r.and(`v.deleted = 0`)
+	for _, t := range tags {
+		r.and(`EXISTS (SELECT 1 FROM tags WHERE tag = ? AND seq = v.seq)`, t)
+	}
+	for _, n := range names {
+		r.and(`EXISTS (SELECT 1 FROM metadata WHERE name = ? AND value = ? AND seq = v.seq)`, n, s.Metadata[n])
+	}
+	if s.Status != "" {
+		r.and(`v.status = ?`, string(s.Status))
+	}
+	if s.Visibility != "" {
+		r.and(`v.visibility = ?`, string(s.Visibility))
+	}
+	if !s.CreatedAfter.IsZero() {
+		r.and(`v.created_at > ?`, s.CreatedAfter.UnixMicro())
+	}
+	if !s.CreatedBefore.IsZero() {
+		r.and(`v.created_at < ?`, s.CreatedBefore.UnixMicro())
+	}
+	if s.MinDuration > 0 {
+		r.and(`v.duration >= ?`, s.MinDuration)
+	}
+	if s.MaxDuration > 0 {
+		r.and(`v.duration <= ?`, s.MaxDuration)
+	}
+	return r
+}
+
+// within returns the FTS5 expression for all words in some of the columns. Words consist of letters and digits only,
+// so that quotes are enough to keep them words.
+func within(columns string, words []string, prefix string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = `"` + w + `"` + prefix
+	}
+	return columns + `(` + strings.Join(quoted, ` AND `) + `)`
+}
+
+func matchAnywhere(words []string) string { return within("", words, "*") }
+
+// match returns the expression for a level without those before it.
+func match(words []string, level projections.Level) string {
+	upTo := func(l projections.Level) string {
+		switch l {
+		case projections.LevelTitleExact:
+			return within("{title} : ", words, "")
+		case projections.LevelTitle:
+			return within("{title} : ", words, "*")
+		case projections.LevelTags:
+			return within("{title tags} : ", words, "*")
+		case projections.LevelMetadata:
+			return within("{title tags metadata} : ", words, "*")
+		case projections.LevelDescription, projections.Levels:
+		}
+		return matchAnywhere(words)
+	}
+	if level == projections.LevelTitleExact {
+		return upTo(level)
+	}
+	return `(` + upTo(level) + `) NOT (` + upTo(level-1) + `)`
+}
+
+func facets(ctx context.Context, tx *sql.Tx, s projections.Search) (map[string][]projections.FacetCount, error) {
+	if len(s.Facets) == 0 {
+		return nil, nil //nolint:nilnil // none asked for, none given
+	}
+	all := map[string][]projections.FacetCount{}
+	for _, name := range s.Facets {
+		all[name] = []projections.FacetCount{}
+		if s.HasText && len(s.Words) == 0 {
+			continue
+		}
+		text := ""
+		if s.HasText {
+			text = matchAnywhere(s.Words)
+		}
+		f := filter(s, text)
+		query := `SELECT status, count(*) AS n FROM (` + f.query(`v.status AS status`) + `) GROUP BY 1`
+		if name == projections.FacetTag {
+			query = `SELECT f.tag, count(*) AS n FROM (` + f.query(`v.seq AS seq`) +
+				`) AS r CROSS JOIN tags f ON f.seq = r.seq GROUP BY 1`
+		}
+		rows, err := tx.QueryContext(ctx, query+` ORDER BY n DESC, 1 LIMIT ?`,
+			append(f.args, projections.MaxFacetValues)...)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		for rows.Next() {
+			var c projections.FacetCount
+			if err := rows.Scan(&c.Value, &c.Count); err != nil {
+				return nil, closing(rows, err)
+			}
+			all[name] = append(all[name], c)
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return nil, unavailable(err)
+		}
+	}
+	return all, nil
+}

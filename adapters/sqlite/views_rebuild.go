@@ -1,0 +1,191 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+
+	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
+)
+
+// Rebuilt is the outcome of a rebuild.
+type Rebuilt struct {
+	Position  domain.Position // where the new generation stood when it was compared
+	Rows      int
+	Hash      string
+	LiveHash  string   // of the generation that was in use, at the same position
+	Different []string // keys whose rows differ between the two, the first few; empty when none does
+}
+
+const (
+	rebuildBatch = 5000
+	maxDifferent = 20
+)
+
+// Rebuild builds the read model from the first event on, beside the one in use, compares the two at the same position
+// and makes the new one current; progress may be nil. Queries go on meanwhile, also in other processes, and then move
+// over. It also works while another process keeps the read model up to date. ErrConflict: another rebuild is running.
+func (r *Rows[R]) Rebuild(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
+	return r.rebuild(ctx, log, progress, true)
+}
+
+// Verify does all that Rebuild does except to switch: it says whether the read model is what the log gives.
+func (r *Rows[R]) Verify(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
+	return r.rebuild(ctx, log, progress, false)
+}
+
+func (r *Rows[R]) rebuild(
+	ctx context.Context, log projections.Log, progress func(domain.Position), switchOver bool,
+) (done Rebuilt, err error) {
+	unlock, err := r.gens.lock(ctx)
+	if err != nil {
+		return Rebuilt{}, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	live, release, err := r.gens.acquire(ctx)
+	if err != nil {
+		return Rebuilt{}, err
+	}
+	defer release()
+	if err := r.gens.removeOthers(live.number); err != nil {
+		return Rebuilt{}, err
+	}
+	next, err := r.gens.create(ctx)
+	if err != nil {
+		return Rebuilt{}, err
+	}
+	switched := false
+	defer func() {
+		err = errors.Join(err, next.Close())
+		if switched {
+			r.gens.remove(live.number)
+		} else {
+			r.gens.remove(next.number)
+		}
+	}()
+	if done, err = r.build(ctx, log, live, next, progress); err != nil || !switchOver {
+		return done, err
+	}
+	if err := r.gens.point(next.number); err != nil {
+		return done, err
+	}
+	switched = true
+	return done, nil
+}
+
+// build fills next and compares it with live.
+func (r *Rows[R]) build(
+	ctx context.Context, log projections.Log, live, next *generation, progress func(domain.Position),
+) (Rebuilt, error) {
+	target := projections.NewReadModel(r.model, &generationRows[R]{r, next})
+	o := projections.CatchUpOptions{Batch: rebuildBatch, Progress: progress}
+	at, err := projections.CatchUp(ctx, log, target, o)
+	if err != nil {
+		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", r.model.Name, err)
+	}
+	// The one in use may be behind, where nobody keeps it up to date: help it, as any projector may.
+	for {
+		liveAt, err := checkpoint(ctx, live.reads)
+		if err != nil {
+			return Rebuilt{}, err
+		}
+		if liveAt >= at {
+			break
+		}
+		old := projections.NewReadModel(r.model, &generationRows[R]{r, live})
+		_, err = projections.CatchUp(ctx, log, old, projections.CatchUpOptions{Batch: rebuildBatch, Until: at})
+		if err != nil && !errors.Is(err, domain.ErrConflict) {
+			return Rebuilt{}, fmt.Errorf("catch up %s: %w", r.model.Name, err)
+		}
+	}
+	before, err := live.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // holds live at one moment
+	if err != nil {
+		return Rebuilt{}, unavailable(err)
+	}
+	done, err := r.compare(ctx, log, before, next, target)
+	return done, errors.Join(err, rollback(before))
+}
+
+func (r *Rows[R]) compare(
+	ctx context.Context, log projections.Log, before *sql.Tx, next *generation, target projections.Target,
+) (done Rebuilt, err error) {
+	if done.Position, err = checkpoint(ctx, before); err != nil {
+		return done, err
+	}
+	if _, err = projections.CatchUp(ctx, log, target, projections.CatchUpOptions{Until: done.Position}); err != nil {
+		return done, fmt.Errorf("rebuild %s: %w", r.model.Name, err)
+	}
+	if done.LiveHash, _, err = hashDocs(ctx, before); err != nil {
+		return done, err
+	}
+	if done.Hash, done.Rows, err = hashDocs(ctx, next.reads); err != nil || done.Hash == done.LiveHash {
+		return done, err
+	}
+	// Rows are compared one by one only where there is something to find.
+	old := map[string][]byte{}
+	if err = eachDoc(ctx, before, "", func(key string, doc []byte) error {
+		old[key] = append([]byte{}, doc...)
+		return nil
+	}); err != nil {
+		return done, err
+	}
+	differs := func(key string) {
+		if len(done.Different) < maxDifferent {
+			done.Different = append(done.Different, key)
+		}
+	}
+	err = eachDoc(ctx, next.reads, "", func(key string, doc []byte) error {
+		if have, ok := old[key]; !ok || string(have) != string(doc) {
+			differs(key)
+		}
+		delete(old, key)
+		return nil
+	})
+	for key := range old {
+		differs(key)
+	}
+	return done, err
+}
+
+// generationRows are the rows of one generation, current or not.
+type generationRows[R any] struct {
+	rows *Rows[R]
+	gen  *generation
+}
+
+func (g *generationRows[R]) Checkpoint(ctx context.Context) (domain.Position, error) {
+	return checkpoint(ctx, g.gen.reads)
+}
+
+func (g *generationRows[R]) Load(ctx context.Context, keys []string) (map[string]R, error) {
+	return loadDocs[R](ctx, g.gen.reads, keys)
+}
+
+func (g *generationRows[R]) Save(
+	ctx context.Context, rows map[string]R, drop []string, from, to domain.Position,
+) error {
+	return g.rows.saveTo(ctx, g.gen, rows, drop, from, to)
+}
+
+// lock keeps other rebuilds of the same read model out, in this process and others, until unlock or the process's
+// end: it is a lock of SQLite on a file that has no other use.
+func (gs *generations) lock(ctx context.Context) (unlock func() error, err error) {
+	db, err := open(ctx, filepath.Join(gs.dir, "views-"+gs.name+".lock"), url.Values{
+		"_txlock": {"exclusive"}, "_pragma": {"busy_timeout(0)"},
+	})
+	if err == nil {
+		var tx *sql.Tx
+		if tx, err = db.BeginTx(context.WithoutCancel(ctx), nil); err == nil {
+			return func() error { return errors.Join(rollback(tx), db.Close()) }, nil
+		}
+		err = closing(db, err)
+	}
+	if errors.Is(unavailable(err), domain.ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", domain.ErrConflict, err)
+	}
+	return nil, fmt.Errorf("another rebuild of %s is running: %w", gs.name, err)
+}
