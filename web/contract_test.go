@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 
@@ -337,11 +338,11 @@ type faulty struct {
 	panic bool
 }
 
-func (f faulty) Summary(context.Context) (web.Summary, error) {
+func (f faulty) Summary(context.Context, time.Time, time.Time) ([]projections.Day, error) {
 	if f.panic {
 		panic("hunter2")
 	}
-	return web.Summary{}, f.err
+	return nil, f.err
 }
 
 func TestHealth(t *testing.T) {
@@ -351,4 +352,22 @@ func TestHealth(t *testing.T) {
 	})
 	s.ask(t, "GET", "/healthz", "", "Host: probe.example").wants(t, 200)
 	s.ask(t, "GET", "/readyz", "").wants(t, 503)
+}
+
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	a := s.ask(t, "GET", "/v1/analytics/summary?from=2026-01-30&to=2026-02-02", "")
+	a.wants(t, 200)
+	totals := a.json["totals"].(map[string]any)
+	days := a.json["days"].([]any)
+	if totals["uploads"] != 3.0 || totals["processing_seconds_mean"] != 2.0 || totals["processing_seconds_longest"] != 3.0 ||
+		totals["failures"].(map[string]any)["malformed"] != 1.0 || len(days) != 2 ||
+		days[0].(map[string]any)["day"] != "2026-01-30" || days[1].(map[string]any)["day"] != "2026-02-02" {
+		t.Errorf("summary %s", a.text)
+	}
+	s.ask(t, "GET", "/v1/analytics/summary", "").wants(t, 200)
+	for _, bad := range []string{"from=x", "from=2026-13-01", "from=2026-02-02&to=2026-02-01", "from=1026-01-01&to=2026-01-01"} {
+		s.ask(t, "GET", "/v1/analytics/summary?"+bad, "").wants(t, 422)
+	}
 }

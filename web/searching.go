@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"math"
-	"net/http"
 	"time"
 	"unicode/utf8"
 
@@ -106,20 +105,4 @@ func (s *Server) search(ctx context.Context, in *searchInput) (*searchOutput, er
 		out.Body.Facets[name] = answers
 	}
 	return out, nil
-}
-
-type summaryOutput struct{ Body Summary }
-
-func (s *Server) summary(ctx context.Context, in *QueryHeaders) (*summaryOutput, error) {
-	if err := s.fresh(ctx, *in); err != nil {
-		return nil, err
-	}
-	if s.Analytics == nil {
-		return nil, newProblem(http.StatusNotFound, "analytics are off")
-	}
-	sum, err := s.Analytics.Summary(ctx)
-	if err != nil {
-		return nil, s.problem(ctx, "query", err)
-	}
-	return &summaryOutput{Body: sum}, nil
 }

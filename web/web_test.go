@@ -126,7 +126,15 @@ func (p playbacks) Playback(_ context.Context, id domain.VideoID) (projections.P
 
 type analytics struct{}
 
-func (analytics) Summary(context.Context) (web.Summary, error) { return web.Summary{Videos: 7}, nil }
+func (analytics) Summary(_ context.Context, from, to time.Time) ([]projections.Day, error) {
+	return []projections.Day{
+		{Day: from, Uploads: 2, UploadedBytes: 10, Processed: 1, ProcessingTime: 3 * time.Second, LongestProcessing: 3 * time.Second},
+		{
+			Day: to.AddDate(0, 0, -1), Uploads: 1, Processed: 1, ProcessingTime: time.Second, LongestProcessing: time.Second,
+			Failures: map[domain.FailureCode]int{domain.Malformed: 1},
+		},
+	}, nil
+}
 
 // site is a server with everything behind it in memory.
 type site struct {
