@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -53,12 +54,14 @@ func readBox(r io.Reader) (box, error) {
 	if size < uint64(header) || size > limit {
 		return box{}, fmt.Errorf("%w: %q of %d bytes", errMP4, kind, size)
 	}
-	b := box{kind: kind, data: make([]byte, size), header: header}
-	copy(b.data, head[:header])
-	if _, err := io.ReadFull(r, b.data[header:]); err != nil {
+	// The buffer grows with what comes, not with what the header claims.
+	var data bytes.Buffer
+	data.Grow(int(min(size, 1<<20)) + bytes.MinRead) //nolint:gosec // bounded above
+	data.Write(head[:header])
+	if n, err := data.ReadFrom(io.LimitReader(r, int64(size)-int64(header))); err != nil || uint64(n)+uint64(header) != size { //nolint:gosec // the same
 		return box{}, fmt.Errorf("%w: cut in %q", errMP4, kind)
 	}
-	return b, nil
+	return box{kind: kind, data: data.Bytes(), header: header}, nil
 }
 
 // splitFragments reads a whole fragmented MP4 of one track and hands its parts on. It fails on anything that is not

@@ -12,7 +12,7 @@ import (
 func fragmented(t testing.TB, audio bool) []byte {
 	t.Helper()
 	path := t.TempDir() + "/f.mp4"
-	args := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64:r=25:d=2", "-c:v", "libx264", "-g", "20", "-pix_fmt", "yuv420p", "-video_track_timescale", "25"}
+	args := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=s=32x32:r=25:d=2", "-c:v", "libx264", "-crf", "45", "-g", "20", "-pix_fmt", "yuv420p", "-video_track_timescale", "25"}
 	if audio {
 		args = []string{"-v", "error", "-f", "lavfi", "-i", "sine=d=1", "-c:a", "aac", "-ar", "48000", "-frag_duration", "200000"}
 	}
