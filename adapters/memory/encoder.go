@@ -1,0 +1,98 @@
+package memory
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
+)
+
+// Encoder makes segments that nobody can watch, in no time, for tests of what stands around an encoder. The zero value
+// works.
+type Encoder struct {
+	// Source is what Inspect measures; 10 s of 720p with stereo sound when it is the zero value.
+	Source domain.SourceInfo
+	// Before, when set, is asked before each piece is handed out; its error ends the work.
+	Before func(ctx context.Context, kind commands.TaskKind, chunk, segment int) error
+}
+
+var _ commands.Encoder = (*Encoder)(nil)
+
+// Inspect implements commands.Encoder.
+func (e *Encoder) Inspect(ctx context.Context, _ string) (domain.SourceInfo, error) {
+	if err := e.before(ctx, commands.TaskInspect, 0, 0); err != nil {
+		return domain.SourceInfo{}, err
+	}
+	if e.Source.Frames > 0 {
+		return e.Source, nil
+	}
+	return domain.SourceInfo{
+		Container: "mp4", VideoCodec: "h264", PixelFormat: "yuv420p", Width: 1280, Height: 720,
+		FrameRate: domain.Rational{Num: 25, Den: 1}, Transfer: domain.SDR, Duration: 10, Frames: 250,
+		Audio: &domain.AudioInfo{Codec: "aac", Channels: 2, SampleRate: 48_000, Language: "en"},
+	}, nil
+}
+
+func (e *Encoder) before(ctx context.Context, kind commands.TaskKind, chunk, segment int) error {
+	if e.Before != nil {
+		if err := e.Before(ctx, kind, chunk, segment); err != nil {
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// EncodeChunk implements commands.Encoder.
+func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out commands.Output) error {
+	plan, chunk := job.Plan, job.Plan.Chunks[job.Chunk]
+	n := plan.Segments(chunk)
+	for _, rung := range plan.Rungs {
+		if err := out.Init(ctx, rung.Name, "avc1.64001f", []byte("init of "+rung.Name)); err != nil {
+			return err
+		}
+	}
+	for i := range n {
+		if err := e.before(ctx, commands.TaskChunk, job.Chunk, i); err != nil {
+			return err
+		}
+		frames := min(plan.SegmentFrames, chunk.Frames-i*plan.SegmentFrames)
+		for _, rung := range plan.Rungs {
+			s := commands.MediaSegment{
+				Index: i, Data: make([]byte, rung.MaxRate/100), Duration: plan.FrameRate.Seconds(frames), Last: i == n-1,
+				Keyframes: []domain.Keyframe{{Offset: 0, Length: int64(rung.MaxRate / 1000)}},
+			}
+			if err := out.Segment(ctx, rung.Name, s); err != nil {
+				return err
+			}
+		}
+	}
+	if job.Poster {
+		return out.Poster(ctx, commands.PosterImage{Data: []byte("a poster"), Width: 640, Height: 360, Time: 4})
+	}
+	return nil
+}
+
+// EncodeAudio implements commands.Encoder.
+func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out commands.Output) error {
+	if err := out.Init(ctx, "audio", "mp4a.40.2", []byte("init of the audio")); err != nil {
+		return err
+	}
+	total := job.Plan.FrameRate.Seconds(job.Plan.Frames)
+	length := job.Plan.SegmentSeconds()
+	n := max(1, int(math.Ceil(total/length)))
+	for i := range n {
+		if err := e.before(ctx, commands.TaskAudio, 0, i); err != nil {
+			return err
+		}
+		s := commands.MediaSegment{
+			Index: i, Data: fmt.Appendf(nil, "audio segment %d", i), Duration: min(length, total-float64(i)*length),
+			Last: i == n-1,
+		}
+		if err := out.Segment(ctx, "audio", s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
