@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -91,7 +92,7 @@ func attemptOf(id domain.VideoID, key string) (int, bool) {
 }
 
 // LiveBlobs returns the blobs that a video's events name and that must exist: the newest source, the media of the
-// newest complete attempt and of every later one, and the caption tracks. None for a deleted video.
+// newest complete attempt and of every later one, and the caption tracks, each once. None for a deleted video.
 func LiveBlobs(events []domain.Recorded) []domain.Blob {
 	v := domain.LoadVideo(events)
 	if !v.Exists() {
@@ -136,7 +137,12 @@ func LiveBlobs(events []domain.Recorded) []domain.Blob {
 	for _, b := range captions {
 		blobs = append(blobs, b)
 	}
-	return blobs
+	seen := map[string]bool{} // each part of the audio names its init segment
+	return slices.DeleteFunc(blobs, func(b domain.Blob) bool {
+		again := seen[b.Key]
+		seen[b.Key] = true
+		return again
+	})
 }
 
 func appendSegments(blobs []domain.Blob, segments []domain.Segment) []domain.Blob {
