@@ -19,6 +19,9 @@ import (
 func smallPlan(s domain.SourceInfo) domain.Plan {
 	p := domain.PlanTranscode(s)
 	p.Rungs = []domain.Rung{{Name: "180p", Width: 320, Height: 180, MaxRate: 800_000}, {Name: "90p", Width: 160, Height: 90, MaxRate: 300_000}}
+	if p.OneChunk != "" {
+		return p
+	}
 	p.Chunks = nil
 	for start := 0; start < p.Frames; start += p.SegmentFrames {
 		p.Chunks = append(p.Chunks, domain.Chunk{Start: start, Frames: min(p.SegmentFrames, p.Frames-start)})
