@@ -3,6 +3,7 @@ module github.com/cinelog/cinelog
 go 1.26.0
 
 require (
+	github.com/Eyevinn/hls-m3u8 v0.6.0 // indirect
 	github.com/Eyevinn/mp4ff v0.52.0 // indirect
 	github.com/ThreeDotsLabs/watermill v1.5.1 // indirect
 	github.com/VividCortex/ewma v1.2.0 // indirect

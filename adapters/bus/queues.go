@@ -30,6 +30,8 @@ type Options struct {
 	Backoff func(n int) time.Duration
 	// Grace is how long a subscription that ends waits for the handlers that are at work. 5 s by default.
 	Grace time.Duration
+	// Shared opens the queues beside the server that owns them, to look at them or mend them: leases stay as they are.
+	Shared bool
 }
 
 // Queues are all the queues in one file. A queue holds the messages of one topic for one consumer group.

@@ -82,7 +82,7 @@ func (s *store) prepare(ctx context.Context) error {
 		state = CASE WHEN lease = 0 THEN 1 WHEN received >= ?1 THEN 2 ELSE 0 END,
 		reason = CASE WHEN lease <> 0 AND received >= ?1 THEN 'the process ended while it handled the message' ELSE reason END,
 		due = CASE WHEN lease = 0 THEN min(due, ?2 + ?3) ELSE ?2 END, lease = 0
-		WHERE state = 1`, s.opts.MaxReceive, now, 2*time.Minute.Milliseconds()); err != nil {
+		WHERE state = 1 AND NOT ?4`, s.opts.MaxReceive, now, 2*time.Minute.Milliseconds(), s.opts.Shared); err != nil {
 		return fmt.Errorf("release leases: %w", err)
 	}
 	s.lastLease = now

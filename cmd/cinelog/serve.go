@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/lmittmann/tint"
+)
+
+type serveCmd struct {
+	Listen string `help:"Address to serve on; loopback only, until there are keys." default:"127.0.0.1:8080" env:"CINELOG_LISTEN"`
+	Debug  bool   `help:"Log more." env:"CINELOG_DEBUG"`
+}
+
+// Run serves until the context ends.
+func (s serveCmd) Run(ctx context.Context, c *console) error {
+	level := slog.LevelInfo
+	if s.Debug {
+		level = slog.LevelDebug
+	}
+	a, err := openApp(ctx, config{data: c.data, listen: s.Listen, log: newLog(c, level)})
+	if err != nil {
+		return err
+	}
+	c.printf("Cinelog serves on %s with %s. Ctrl-C stops it.\n", a.url(), c.data)
+	return a.run(ctx)
+}
+
+func newLog(c *console, level slog.Level) *slog.Logger {
+	if c.json {
+		return slog.New(slog.NewJSONHandler(c.err, &slog.HandlerOptions{Level: level}))
+	}
+	return slog.New(tint.NewHandler(c.err, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: barOutput(c) == io.Discard}))
+}
+
+// quietLog shows problems only: a demo's own words are the output.
+func quietLog(w io.Writer) *slog.Logger {
+	return slog.New(tint.NewHandler(w, &tint.Options{Level: slog.LevelWarn, NoColor: true}))
+}
