@@ -86,6 +86,7 @@ async function upload(file) {
       bar.value = done;
       state.textContent = `Uploading ${Math.floor(done * 100)} %`;
     });
+    refresh();
     await follow(created.body.id, state, bar, line);
   } catch (err) {
     state.className = 'bad';
