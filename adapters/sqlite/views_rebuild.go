@@ -70,19 +70,60 @@ func (r *Rows[R]) rebuild(
 	if done, err = r.build(ctx, log, live, next, progress); err != nil || !switchOver {
 		return done, err
 	}
-	if err := r.gens.point(next.number); err != nil {
-		return done, err
-	}
-	switched = true
-	return done, nil
+	switched, err = r.switchTo(ctx, log, live, next)
+	return done, err
 }
+
+// switchTo makes next current. Nobody can write to live meanwhile, so next is as new as the newest that a query has
+// seen; and nobody can write to live afterwards, so no projector goes on there believing that it is current.
+func (r *Rows[R]) switchTo(ctx context.Context, log projections.Log, live, next *generation) (switched bool, err error) {
+	target := projections.NewReadModel(r.model, &generationRows[R]{r, next})
+	catchUp := func(q queryer) error {
+		at, err := checkpoint(ctx, q)
+		if err != nil {
+			return err
+		}
+		_, err = projections.CatchUp(ctx, log, target, projections.CatchUpOptions{Batch: rebuildBatch, Until: at})
+		return err
+	}
+	if err := catchUp(live.reads); err != nil { // most of it before the others have to wait
+		return false, fmt.Errorf("switch read model %s: %w", r.model.Name, err)
+	}
+	live.saving.Lock()
+	defer live.saving.Unlock()
+	tx, err := live.writes.BeginTx(ctx, nil)
+	if err != nil {
+		return false, fmt.Errorf("switch read model %s: %w", r.model.Name, unavailable(err))
+	}
+	if err = catchUp(tx); err == nil {
+		_, err = tx.ExecContext(ctx, `UPDATE meta SET checkpoint = ?`, retiredCheckpoint)
+	}
+	if err == nil {
+		err = r.gens.point(next.number)
+	}
+	if err != nil {
+		return false, errors.Join(fmt.Errorf("switch read model %s: %w", r.model.Name, unavailable(err)), rollback(tx))
+	}
+	if err := tx.Commit(); err != nil {
+		return true, fmt.Errorf("retire the old %s: %w", r.model.Name, unavailable(err))
+	}
+	return true, nil
+}
+
+// retiredCheckpoint is where a generation stands that was replaced: nothing can be applied after it.
+const retiredCheckpoint = -1
 
 // build fills next and compares it with live.
 func (r *Rows[R]) build(
 	ctx context.Context, log projections.Log, live, next *generation, progress func(domain.Position),
 ) (Rebuilt, error) {
+	// A head that is fixed now: writers that are faster than a rebuild must not keep it from ending.
+	head, err := log.Head(ctx)
+	if err != nil {
+		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", r.model.Name, err)
+	}
 	target := projections.NewReadModel(r.model, &generationRows[R]{r, next})
-	o := projections.CatchUpOptions{Batch: rebuildBatch, Progress: progress}
+	o := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: progress}
 	at, err := projections.CatchUp(ctx, log, target, o)
 	if err != nil {
 		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", r.model.Name, err)

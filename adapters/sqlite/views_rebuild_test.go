@@ -180,14 +180,15 @@ func TestQueriesAndUpdatesDuringRebuilds(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	wake := make(chan struct{}, 1)
+	fresh := projections.NewFreshness()
 	wg.Go(func() { // a projector
 		target := projections.NewReadModel(projections.CatalogModel(), writer)
-		if err := projections.Run(ctx, log, target, wake, 1<<40, nil); !errors.Is(err, context.Canceled) {
+		if err := projections.Run(ctx, log, target, wake, 1<<40, fresh.Advance); !errors.Is(err, context.Canceled) {
 			t.Error(err)
 		}
 	})
-	wg.Go(func() { // new videos
-		for i := first; ; i++ {
+	wg.Go(func() { // new videos, as fast as they are projected
+		for i := first; fresh.Wait(ctx, domain.Position(i)) == nil; i++ {
 			select {
 			case <-stop:
 				return
