@@ -100,10 +100,15 @@ func (p *pipeline) settle() {
 		}
 		for _, task := range tasks {
 			for try := 1; ; try++ {
-				if err := p.worker.Handle(p.t.Context(), task, try, try == 3); err == nil {
+				err := p.worker.Handle(p.t.Context(), task)
+				if err != nil && try == 3 {
+					err = errors.Join(p.worker.GiveUp(p.t.Context(), task, try), p.worker.GiveUp(p.t.Context(), task, try))
+					if err != nil {
+						p.t.Fatalf("give up %+v: %v", task, err)
+					}
+				}
+				if err == nil {
 					break
-				} else if try == 3 {
-					p.t.Fatalf("%+v: %v", task, err)
 				}
 			}
 		}
@@ -270,7 +275,7 @@ func TestDeletedVideosLeaveNothing(t *testing.T) {
 	}
 	p.settle()
 	p.onlyLive(other)
-	if err := p.worker.Handle(t.Context(), commands.Task{Kind: commands.TaskChunk, Video: id, Attempt: 1}, 1, false); err != nil {
+	if err := p.worker.Handle(t.Context(), commands.Task{Kind: commands.TaskChunk, Video: id, Attempt: 1}); err != nil {
 		t.Error("a late task:", err)
 	}
 }
@@ -321,6 +326,36 @@ func TestWorkThatNeverSucceedsEndsTheAttempt(t *testing.T) {
 	p.onlyLive(id)
 }
 
+func TestAnEventThatIsNeverHandledEndsTheAttempt(t *testing.T) {
+	t.Parallel()
+	p := newPipeline(t)
+	id := p.create(domain.PublishAuto)
+	p.upload(id, "a source")
+	events := p.history(id)
+	for range 2 { // as after every start
+		for _, e := range events {
+			if err := p.policy.GiveUp(t.Context(), e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	v := p.video(id)
+	want := domain.Failure{Code: domain.Internal, Detail: "reacting to video.uploaded.v1 failed too often"}
+	if v.Status() != domain.StatusFailed || *v.Run.Failure != want || count[domain.TranscodeFailed](p.history(id)) != 1 {
+		t.Errorf("status %s, %+v", v.Status(), v.Run.Failure)
+	}
+	if _, err := p.service.Transcode(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.policy.GiveUp(t.Context(), events[1]); err != nil {
+		t.Fatal(err)
+	}
+	p.settle()
+	if v := p.video(id); v.Status() != domain.StatusReady {
+		t.Errorf("the next attempt: %s", v.Status())
+	}
+}
+
 func TestWorkEndsWhenTheVideoIsDeleted(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
@@ -350,7 +385,7 @@ func TestAZombieChangesNothing(t *testing.T) {
 			return nil
 		}
 		first = false // the lease is lost here: another worker does the same chunk meanwhile
-		return p.worker.Handle(context.WithoutCancel(ctx), commands.Task{Kind: commands.TaskChunk, Video: id, Attempt: 1}, 2, false)
+		return p.worker.Handle(context.WithoutCancel(ctx), commands.Task{Kind: commands.TaskChunk, Video: id, Attempt: 1})
 	}
 	p.upload(id, "a source")
 	p.settle()
@@ -382,7 +417,7 @@ func TestOneEncodeAtATimePerSlot(t *testing.T) {
 	p.upload(id, "a source")
 	p.react()
 	for _, task := range p.tasks.Take() {
-		if err := p.worker.Handle(t.Context(), task, 1, false); err != nil {
+		if err := p.worker.Handle(t.Context(), task); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -390,7 +425,7 @@ func TestOneEncodeAtATimePerSlot(t *testing.T) {
 	done := make(chan error)
 	tasks := p.tasks.Take()
 	for _, task := range tasks {
-		go func() { done <- p.worker.Handle(t.Context(), task, 1, false) }()
+		go func() { done <- p.worker.Handle(t.Context(), task) }()
 	}
 	for range tasks {
 		if err := <-done; err != nil {

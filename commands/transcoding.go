@@ -45,6 +45,29 @@ func (p *Transcoding) Handle(ctx context.Context, r domain.Recorded) error {
 	return nil
 }
 
+// GiveUp ends the attempt that an event belongs to, so that no video stays in work for ever: the event could not be
+// handled and will not come again. It may be told so more than once.
+func (p *Transcoding) GiveUp(ctx context.Context, r domain.Recorded) error {
+	attempt := 0
+	switch e := r.Event.(type) {
+	case domain.VideoUploaded:
+		attempt = e.Attempt
+	case domain.TranscodeRequested:
+		attempt = e.Attempt
+	case domain.SourceInspected:
+		attempt = e.Attempt
+	case domain.TranscodePlanned:
+		attempt = e.Attempt
+	default: // no other event leads to work that an attempt needs
+		return nil
+	}
+	return p.decide(ctx, r, func(v domain.Video) ([]domain.Event, error) {
+		return v.FailTranscode(attempt, domain.Failure{
+			Code: domain.Internal, Detail: fmt.Sprintf("reacting to %s failed too often", domain.EventType(r.Event)),
+		})
+	})
+}
+
 func (p *Transcoding) inspect(ctx context.Context, id domain.VideoID, attempt int) error {
 	v, err := p.Service.load(ctx, id)
 	if err != nil {
@@ -57,6 +80,11 @@ func (p *Transcoding) inspect(ctx context.Context, id domain.VideoID, attempt in
 }
 
 func (p *Transcoding) plan(ctx context.Context, r domain.Recorded, attempt int) error {
+	return p.decide(ctx, r, func(v domain.Video) ([]domain.Event, error) { return v.PlanTranscode(attempt) })
+}
+
+// decide makes a decision because of an event. One that comes too late changes nothing.
+func (p *Transcoding) decide(ctx context.Context, r domain.Recorded, d func(domain.Video) ([]domain.Event, error)) error {
 	commitID, err := uuid.NewV7()
 	if err != nil {
 		return fmt.Errorf("make a commit id: %w", err)
@@ -64,9 +92,7 @@ func (p *Transcoding) plan(ctx context.Context, r domain.Recorded, attempt int) 
 	meta := domain.Meta{
 		Actor: "policy", Correlation: r.Meta.Correlation, Causation: strconv.FormatInt(int64(r.Position), 10),
 	}
-	_, err = p.Service.decide(ctx, r.VideoID(), meta, commitID.String(), func(v domain.Video) ([]domain.Event, error) {
-		return v.PlanTranscode(attempt)
-	})
+	_, err = p.Service.decide(ctx, r.VideoID(), meta, commitID.String(), d)
 	if errors.Is(err, domain.ErrSuperseded) {
 		return nil
 	}

@@ -28,10 +28,8 @@ type Worker struct {
 	slots chan struct{}
 }
 
-// Handle does one task. tries counts the deliveries of this task, this one included; last says that it will not come
-// again, so that what cannot be done ends the attempt instead of leaving the video in work for ever. An error means
-// that the task should come again.
-func (w *Worker) Handle(ctx context.Context, t Task, tries int, last bool) error {
+// Handle does one task. An error means that the task should come again, or be given up on.
+func (w *Worker) Handle(ctx context.Context, t Task) error {
 	err := w.do(ctx, t)
 	if errors.Is(err, domain.ErrSuperseded) {
 		return nil
@@ -39,12 +37,16 @@ func (w *Worker) Handle(ctx context.Context, t Task, tries int, last bool) error
 	if f, ok := errors.AsType[*domain.Failure](err); ok {
 		return w.fail(ctx, t, *f)
 	}
-	if err == nil || ctx.Err() != nil || !last || t.Kind == TaskSweep {
-		return err
+	return err
+}
+
+// GiveUp ends the attempt that a task belongs to, so that no video stays in work for ever: the task will not come
+// again, whether it failed too often or took its process down with it each time. It may be told so more than once.
+// The error that the task ended with is not for the video's history: it may hold paths, addresses and keys.
+func (w *Worker) GiveUp(ctx context.Context, t Task, tries int) error {
+	if t.Kind == TaskSweep {
+		return nil
 	}
-	// The text of an error may hold paths, addresses and keys: it goes to our log, not into the video's history.
-	w.Log.ErrorContext(ctx, "task given up", "kind", string(t.Kind), "video", string(t.Video),
-		"attempt", t.Attempt, "chunk", t.Chunk, "tries", tries, "error", err)
 	return w.fail(ctx, t, domain.Failure{
 		Code: domain.Internal, Detail: fmt.Sprintf("%s failed %d times", describe(t), tries),
 	})

@@ -59,7 +59,7 @@ func wait[T any](t *testing.T, c <-chan T) T {
 	}
 }
 
-func TestTasksCarryTheirPriorityCountAndLastTry(t *testing.T) {
+func TestTasksComeByPriorityAndAgainAfterAnError(t *testing.T) {
 	t.Parallel()
 	q := queues(t, bus.Options{MaxReceive: 2})
 	declare(t, q, bus.TopicTasks, "transcoder")
@@ -68,32 +68,65 @@ func TestTasksCarryTheirPriorityCountAndLastTry(t *testing.T) {
 	if err := bus.NewTasks(q.Publisher()).Send(t.Context(), later, first); err != nil {
 		t.Fatal(err)
 	}
-	type try struct {
-		task  commands.Task
-		count int
-		last  bool
-	}
-	tries := make(chan try)
+	tries := make(chan commands.Task)
 	running(t, func(ctx context.Context) error {
 		return bus.ConsumeTasks(ctx, bus.Consumer{Subscriber: q.Subscriber("transcoder")},
-			func(_ context.Context, task commands.Task, count int, last bool) error {
-				tries <- try{task, count, last}
+			func(_ context.Context, task commands.Task) error {
+				tries <- task
 				if task.Kind == commands.TaskInspect {
 					return errors.New("not yet")
 				}
 				return nil
 			})
 	})
-	got := map[try]bool{}
-	head := wait(t, tries)
-	got[head], got[wait(t, tries)], got[wait(t, tries)] = true, true, true
-	if head.task != first {
+	if head := wait(t, tries); head != first {
 		t.Errorf("first came %+v", head)
 	}
-	for _, want := range []try{{first, 1, false}, {first, 2, true}, {later, 1, false}} {
-		if !got[want] {
-			t.Errorf("%+v did not come, but %+v", want, got)
+	got := map[commands.Task]int{wait(t, tries): 1}
+	got[wait(t, tries)]++
+	if got[first] != 1 || got[later] != 1 {
+		t.Errorf("then came %+v", got)
+	}
+	// The second error was the last: the task is told of as a dead letter, now and after every start.
+	for range 2 {
+		letters := make(chan bus.DeadLetter)
+		running(t, func(ctx context.Context) error {
+			return q.WatchDeadLetters(ctx, bus.TopicTasks, "transcoder", func(_ context.Context, l bus.DeadLetter) error {
+				letters <- l
+				return nil
+			})
+		})
+		l := wait(t, letters)
+		if task, ok := bus.DeadTask(l); !ok || task != first || l.Attempts != 2 || l.Reason != "not yet" {
+			t.Errorf("dead letter %+v", l)
 		}
+	}
+}
+
+// A process that dies with a message in its hands, at the last try, cannot say so any more.
+func TestDeadLettersOfACrashAreWatched(t *testing.T) {
+	t.Parallel()
+	db := openDB(t, filepath.Join(t.TempDir(), "bus.db"))
+	crashed := open(t, db, bus.Options{MaxReceive: 1})
+	declare(t, crashed, "topic", "group")
+	if err := crashed.Publisher().Publish("topic", message.NewMessage("killer", nil)); err != nil {
+		t.Fatal(err)
+	}
+	msgs, err := crashed.Subscriber("group").Subscribe(t.Context(), "topic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, msgs)
+	q := open(t, db, bus.Options{MaxReceive: 1}) // in the crashed one's place, whose lease it takes away
+	letters := make(chan bus.DeadLetter)
+	running(t, func(ctx context.Context) error {
+		return q.WatchDeadLetters(ctx, "topic", "group", func(_ context.Context, l bus.DeadLetter) error {
+			letters <- l
+			return nil
+		})
+	})
+	if l := wait(t, letters); l.UUID != "killer" || l.Attempts != 1 {
+		t.Errorf("dead letter %+v", l)
 	}
 }
 

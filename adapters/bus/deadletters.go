@@ -65,6 +65,46 @@ func (q *Queues) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
 	return letters, nil
 }
 
+// WatchDeadLetters hands the dead letters of a consumer group to handle until ctx ends: those that are there, and each
+// that comes, also those that a crash made. They stay where they are. Every start hands all of them out again, and
+// handle's error makes one come again within a minute.
+func (q *Queues) WatchDeadLetters(
+	ctx context.Context, topic, group string, handle func(context.Context, DeadLetter) error,
+) error {
+	k, err := q.declare(ctx, topic, group)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(deadLetterTick)
+	defer tick.Stop()
+	known := map[int64]bool{}
+	for {
+		letters, err := q.DeadLetters(ctx)
+		if err != nil && ctx.Err() == nil {
+			q.log.ErrorContext(ctx, "cannot read dead letters", "topic", topic, "group", group, "error", err)
+		}
+		for _, l := range letters {
+			if l.Topic != topic || l.Group != group || known[l.ID] {
+				continue
+			}
+			if err := handle(ctx, l); err != nil {
+				q.log.WarnContext(ctx, "dead letter not handled", "topic", topic, "group", group, "id", l.ID, "error", err)
+				continue
+			}
+			known[l.ID] = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-k.died:
+		case <-tick.C:
+		}
+	}
+}
+
+// deadLetterTick finds what no bell told: leases that ran out for the last time, and a handle that failed.
+const deadLetterTick = 30 * time.Second
+
 // Redrive puts a dead letter back into its queue, as if it was new. ErrNotFound, also the second time.
 func (q *Queues) Redrive(ctx context.Context, id int64) error {
 	var topic, group string

@@ -16,8 +16,6 @@ const (
 	MetaPriority = "priority"
 	// MetaReceiveCount, set by a subscriber, says how often the message was handed out, this time included.
 	MetaReceiveCount = "receive_count"
-	// MetaLastTry, set by a subscriber to "true", says that the message is a dead letter if this try fails.
-	MetaLastTry = "last_try"
 	// MetaCorrelation is the correlation id that log lines about the message carry.
 	MetaCorrelation = "correlation"
 )

@@ -53,11 +53,15 @@ type queue struct {
 	// wake holds one token when there may be something to receive. Who takes it and finds a message puts it back for
 	// the next, so that one publication wakes as many as it has work for.
 	wake chan struct{}
+	// died holds one token when a message may have become a dead letter.
+	died chan struct{}
 }
 
-func (k *queue) ring() {
+func (k *queue) ring() { signal(k.wake) }
+
+func signal(bell chan<- struct{}) {
 	select {
-	case k.wake <- struct{}{}:
+	case bell <- struct{}{}:
 	default:
 	}
 }
@@ -130,7 +134,7 @@ func (q *Queues) declare(ctx context.Context, topic, group string) (*queue, erro
 }
 
 func newQueue(topic, group string) *queue {
-	return &queue{topic: topic, group: group, wake: make(chan struct{}, 1)}
+	return &queue{topic: topic, group: group, wake: make(chan struct{}, 1), died: make(chan struct{}, 1)}
 }
 
 func (q *Queues) groupsOf(topic string) []*queue {

@@ -146,9 +146,6 @@ func (s *subscription) handle(ctx context.Context, m leased) {
 		msg.Metadata.Set(k, v)
 	}
 	msg.Metadata.Set(MetaReceiveCount, strconv.Itoa(m.received))
-	if m.received >= s.store.opts.MaxReceive {
-		msg.Metadata.Set(MetaLastTry, "true")
-	}
 	msg.SetContext(msgCtx)
 
 	extend := time.NewTicker(s.store.opts.Lease / 3)
@@ -213,6 +210,7 @@ func (s *subscription) nack(ctx context.Context, m leased, msg *message.Message)
 		s.queues.log.ErrorContext(ctx, "dead letter", "topic", s.queue.topic, "group", s.queue.group, "message", m.uuid,
 			"receive_count", m.received, "reason", reason)
 		s.settled(m, "bury")(s.store.settle(ctx, s.store.bury, now.UnixMilli(), reason, m.id, m.lease))
+		signal(s.queue.died)
 		return
 	}
 	due := now.Add(s.store.opts.Backoff(m.received))

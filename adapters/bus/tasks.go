@@ -45,22 +45,19 @@ func (t *Tasks) Send(ctx context.Context, tasks ...commands.Task) error {
 	return nil
 }
 
-// ConsumeTasks hands tasks to handle. receiveCount says how often this task was handed out; last says that it is a dead
-// letter if this try fails. ctx ends when the task's lease is lost: the work must stop then.
-func ConsumeTasks(
-	ctx context.Context, c Consumer,
-	handle func(ctx context.Context, task commands.Task, receiveCount int, last bool) error,
-) error {
+// ConsumeTasks hands tasks to handle. ctx ends when the task's lease is lost: the work must stop then.
+func ConsumeTasks(ctx context.Context, c Consumer, handle func(ctx context.Context, task commands.Task) error) error {
 	c.Topic = TopicTasks
 	return Consume(ctx, c, func(ctx context.Context, msg *message.Message) error {
 		var task commands.Task
 		if err := json.Unmarshal(msg.Payload, &task); err != nil {
 			return Permanent(fmt.Errorf("read task: %w", err))
 		}
-		count, err := strconv.Atoi(msg.Metadata.Get(MetaReceiveCount))
-		if err != nil {
-			count = 1
-		}
-		return handle(ctx, task, count, msg.Metadata.Get(MetaLastTry) == "true")
+		return handle(ctx, task)
 	})
+}
+
+// DeadTask returns the task of a dead letter; ok is false when the letter holds none.
+func DeadTask(l DeadLetter) (task commands.Task, ok bool) {
+	return task, l.Topic == TopicTasks && json.Unmarshal(l.Payload, &task) == nil
 }

@@ -40,7 +40,6 @@ type BusFeatures struct {
 	Priorities   bool
 	Reasons      bool          // dead letters say why
 	ReceiveCount string        // key of the metadata that says how often a message was handed out
-	LastTry      string        // key of the metadata that is "true" at the last try
 	MinLease     time.Duration // the shortest lease that the bus can do
 	WakeUp       time.Duration // from publish to receipt on an idle bus, at most; 0 not to check
 	ReturnAfter  time.Duration // from a process's end to the return of its message, beyond the lease

@@ -131,10 +131,24 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 	}
 	policy := &commands.Transcoding{Service: a.service, Tasks: bus.NewTasks(queues.Publisher())}
 	a.events(queues, groupTranscoding, policy.Handle)
+	a.deadLetters(queues, bus.TopicEvents, groupTranscoding, func(ctx context.Context, l bus.DeadLetter) error {
+		e, err := domain.UnmarshalCloudEvent(l.Payload)
+		if err != nil {
+			return nil //nolint:nilerr // not an event of this program: nobody waits for it
+		}
+		return policy.GiveUp(ctx, e)
+	})
 	slots := max(1, runtime.NumCPU())
 	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: cfg.log, Slots: slots}
 	a.part(func(ctx context.Context) error {
 		return bus.ConsumeTasks(ctx, bus.Consumer{Subscriber: queues.Subscriber(groupWorkers), Concurrency: slots, Log: cfg.log}, worker.Handle)
+	})
+
+	a.deadLetters(queues, bus.TopicTasks, groupWorkers, func(ctx context.Context, l bus.DeadLetter) error {
+		if task, ok := bus.DeadTask(l); ok {
+			return worker.GiveUp(ctx, task, l.Attempts)
+		}
+		return nil
 	})
 
 	// Read side: a message wakes a projection, the log decides.
@@ -197,6 +211,13 @@ func (a *app) events(queues *bus.Queues, group string, handle func(context.Conte
 	a.part(func(ctx context.Context) error {
 		return bus.ConsumeEvents(ctx, bus.Consumer{Subscriber: queues.Subscriber(group), Log: a.log}, handle)
 	})
+}
+
+// deadLetters adds somebody who draws the consequences when a consumer group gives up on a message.
+func (a *app) deadLetters(
+	queues *bus.Queues, topic, group string, handle func(context.Context, bus.DeadLetter) error,
+) {
+	a.part(func(ctx context.Context) error { return queues.WatchDeadLetters(ctx, topic, group, handle) })
 }
 
 func (a *app) url() string { return "http://" + a.listener.Addr().String() }
