@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 
 	"github.com/cinelog/cinelog/domain"
@@ -29,7 +30,7 @@ func (w *Worker) chunk(ctx context.Context, t Task) error {
 		return fmt.Errorf("open the source of video %s: %w", t.Video, err)
 	}
 	defer closeSource()
-	out, err := newStoring(w.Service.Blobs, t, fmt.Sprint(t.Chunk))
+	out, err := newStoring(w.Service.Blobs, t, strconv.Itoa(t.Chunk))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 package domain
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Status is where a video stands on its way to the viewer.
 type Status string
@@ -156,9 +159,7 @@ func (v Video) Evolve(r Recorded) Video {
 
 func (r Run) withChunk(e ChunkTranscoded) Run {
 	chunks := make(map[int]map[string]Measure, len(r.Chunks)+1)
-	for i, c := range r.Chunks {
-		chunks[i] = c
-	}
+	maps.Copy(chunks, r.Chunks)
 	rungs := make(map[string]Measure, len(e.Renditions))
 	for _, c := range e.Renditions {
 		rungs[c.Name] = MeasureSegments(c.Codecs, c.Segments)

@@ -34,7 +34,7 @@ func CatchUp(ctx context.Context, log Log, t Target, o CatchUpOptions) (domain.P
 	reading := readAhead(ctx, log, at, o)
 	defer func() { // the reader ends before CatchUp does
 		cancel()
-		for range reading { //nolint:revive // only waits
+		for range reading {
 		}
 	}()
 	for b := range reading {

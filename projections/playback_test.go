@@ -120,7 +120,8 @@ func produced(attempt int) []domain.Event {
 func whole(attempt int) []domain.Event {
 	return append([]domain.Event{
 		planned(attempt), chunkDone(attempt, 0), audioDone(attempt, 0), audioDone(attempt, 1), chunkDone(attempt, 2),
-		chunkDone(attempt, 1), domain.PosterProduced{Attempt: attempt, Image: blobOf(attempt, "poster.jpg", 9)},
+		chunkDone(attempt, 1),
+		domain.PosterProduced{Attempt: attempt, Image: blobOf(attempt, "poster.jpg", 9)},
 	}, produced(attempt)...)
 }
 

@@ -98,7 +98,7 @@ func playbackDrop(r domain.Recorded) []string {
 			older = append(older, attemptRows(r.VideoID(), attempt))
 		}
 		return older
-	default: //nolint:gochecksumtype // only these two remove rows
+	default:
 		return nil
 	}
 }
@@ -118,7 +118,7 @@ func foldPlayback(row PlaybackRow, r domain.Recorded) PlaybackRow {
 		}}
 	case domain.PosterProduced:
 		return PlaybackRow{Poster: &e}
-	default: //nolint:gochecksumtype // all others change the header
+	default:
 		return PlaybackRow{Header: foldHeader(row.Header, r)}
 	}
 }
@@ -145,7 +145,7 @@ func foldHeader(before *PlaybackHeader, r domain.Recorded) *PlaybackHeader {
 		h.Published, h.EverPublished = true, true
 	case domain.VideoUnpublished:
 		h.Published = false
-	default: //nolint:gochecksumtype // playbackKeys gives no other event a header
+	default:
 	}
 	return &h
 }

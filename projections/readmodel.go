@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 
@@ -80,9 +81,7 @@ func (m *readModel[R]) load(ctx context.Context, events []domain.Recorded) error
 		clear(m.cached)
 		return fmt.Errorf("load %d rows of %s: %w", len(missing), m.model.Name, err)
 	}
-	for k, r := range rows {
-		m.cached[k] = r
-	}
+	maps.Copy(m.cached, rows)
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -314,7 +315,7 @@ func TestFaults(t *testing.T) {
 		panic bool
 		want  int
 	}{
-		"internal":    {err: fmt.Errorf("password hunter2"), want: 500},
+		"internal":    {err: errors.New("password hunter2"), want: 500},
 		"panic":       {panic: true, want: 500},
 		"unavailable": {err: fmt.Errorf("disk hunter2: %w", domain.ErrUnavailable), want: 503},
 	} {

@@ -46,8 +46,7 @@ var errBodyCut = errors.New("the body ended too early")
 func (s *Server) problem(ctx context.Context, in string, err error) error {
 	status := statusOf(err)
 	p := newProblem(status, err.Error())
-	var invalid *domain.Invalid
-	if errors.As(err, &invalid) {
+	if invalid, ok := errors.AsType[*domain.Invalid](err); ok {
 		p.Detail = "validation failed"
 		for _, f := range invalid.Fields {
 			place := in

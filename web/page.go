@@ -13,7 +13,7 @@ import (
 // The page and what it needs are in the binary: it works on a machine without a network.
 //
 //go:embed ui
-var files embed.FS //nolint:gochecknoglobals // go:embed needs one; nobody can write to it
+var files embed.FS
 
 // pages serves the page, its files and the API's documentation.
 func (s *Server) pages(r chi.Router) {

@@ -59,8 +59,7 @@ func (c Consumer) report(next message.HandlerFunc) message.HandlerFunc {
 		if err == nil {
 			return out, nil
 		}
-		var permanent *rejection
-		if errors.As(err, &permanent) {
+		if permanent, ok := errors.AsType[*rejection](err); ok {
 			Reject(msg, permanent.err)
 		} else {
 			Fail(msg, err)

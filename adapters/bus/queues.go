@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -140,7 +141,7 @@ func newQueue(topic, group string) *queue {
 func (q *Queues) groupsOf(topic string) []*queue {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.groups[topic][:len(q.groups[topic]):len(q.groups[topic])]
+	return slices.Clip(q.groups[topic])
 }
 
 // backoff doubles from one second to one minute; the jitter keeps messages that failed together from coming back

@@ -107,10 +107,21 @@ func operatorTexts(t *testing.T, c CatalogStore) {
 
 func badQueries(t *testing.T, c CatalogStore) {
 	for _, q := range []projections.Query{
-		{Text: strings.Repeat("a", projections.MaxQueryLength+1)}, {Text: "\xff"}, {Tags: []string{"\xff"}},
-		{Metadata: map[string]string{"\xff": ""}}, {Status: "gone"}, {Visibility: "secret"}, {MinDuration: -1},
-		{MinDuration: math.NaN()}, {MaxDuration: math.Inf(1)}, {Sort: "$where"}, {Sort: projections.SortRelevance},
-		{Limit: -1}, {Limit: projections.MaxLimit + 1}, {Facets: []string{"owner"}}, {Cursor: "x"},
+		{Text: strings.Repeat("a", projections.MaxQueryLength+1)},
+		{Text: "\xff"},
+		{Tags: []string{"\xff"}},
+		{Metadata: map[string]string{"\xff": ""}},
+		{Status: "gone"},
+		{Visibility: "secret"},
+		{MinDuration: -1},
+		{MinDuration: math.NaN()},
+		{MaxDuration: math.Inf(1)},
+		{Sort: "$where"},
+		{Sort: projections.SortRelevance},
+		{Limit: -1},
+		{Limit: projections.MaxLimit + 1},
+		{Facets: []string{"owner"}},
+		{Cursor: "x"},
 		{Cursor: strings.Repeat("A", 1<<20)},
 	} {
 		if _, err := c.Search(t.Context(), q); !errors.Is(err, domain.ErrInvalid) {
@@ -184,8 +195,12 @@ func foreignCursors(t *testing.T, c CatalogStore) {
 	q := projections.Query{Text: "go", Limit: 3}
 	cursor := find(t, c, q).NextCursor
 	for _, other := range []projections.Query{
-		{}, {Text: "golang"}, {Text: "go", Sort: projections.SortNewest}, {Text: "go", Tags: []string{"t1"}},
-		{Text: "go", Metadata: map[string]string{"a": "b"}}, {Text: "go", Status: domain.StatusReady},
+		{},
+		{Text: "golang"},
+		{Text: "go", Sort: projections.SortNewest},
+		{Text: "go", Tags: []string{"t1"}},
+		{Text: "go", Metadata: map[string]string{"a": "b"}},
+		{Text: "go", Status: domain.StatusReady},
 	} {
 		other.Cursor = cursor
 		if _, err := c.Search(t.Context(), other); !errors.Is(err, domain.ErrInvalid) {
@@ -320,7 +335,10 @@ func RandomStory(r *rapid.T, text *rapid.Generator[string]) *Story {
 			domain.RenditionProduced{Attempt: attempt, Name: rung, Duration: 3},
 			domain.TranscodeFailed{Attempt: attempt, Failure: domain.Failure{Code: domain.Internal}},
 			domain.SourceRejected{Attempt: attempt, Failure: domain.Failure{Code: domain.NotAVideo}},
-			domain.VideoPublished{}, domain.VideoUnpublished{}, domain.VideoDeleted{}, domain.PosterProduced{},
+			domain.VideoPublished{},
+			domain.VideoUnpublished{},
+			domain.VideoDeleted{},
+			domain.PosterProduced{},
 			domain.PlaybackPolicyChanged{PlaybackPolicy: domain.PlaybackSigned},
 			domain.CaptionAdded{Language: "en"},
 		}).Draw(r, "event"))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -152,7 +154,7 @@ func countingModel() projections.Model[Row] {
 			return []string{fmt.Sprintf("%s/%d", e.Stream, e.Version%2), e.Stream + "/all"}
 		},
 		Fold: func(key string, r Row, e domain.Recorded) Row {
-			return Row{Text: key, Count: r.Count + 1, List: append(r.List[:len(r.List):len(r.List)], fmt.Sprint(e.Version))}
+			return Row{Text: key, Count: r.Count + 1, List: append(slices.Clip(r.List), strconv.Itoa(e.Version))}
 		},
 		Drop: func(e domain.Recorded) []string {
 			if _, ok := e.Event.(domain.VideoDeleted); ok {

@@ -2,7 +2,6 @@ package ffmpeg
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,7 +34,7 @@ func newCage(ctx context.Context, bwrap string, programs ...string) cage {
 		argv, _ := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, "", program, []string{"-version"})
 		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own argv
 		if out, err := cmd.CombinedOutput(); err != nil {
-			return cage{reason: fmt.Sprintf("bubblewrap does not work here: %s", clean(out))}
+			return cage{reason: "bubblewrap does not work here: " + clean(out)}
 		}
 	}
 	return c
@@ -82,8 +81,10 @@ type limits struct {
 // wrap gives the command to run, and the name under which the program sees the input. Inherited pipes stay open.
 func (c cage) wrap(l limits, input, program string, args []string) (argv []string, seen string) {
 	// A shell sets the limits because Go cannot between fork and exec; -f 0 lets it write to pipes only.
-	argv = []string{"/bin/sh", "-c", `ulimit -c 0; ulimit -f 0; ulimit -t "$1"; ulimit -v "$2"; shift 2; exec "$@"`, "sh",
-		strconv.Itoa(max(1, int(l.cpu.Seconds()))), strconv.FormatInt(l.memory>>10, 10)}
+	argv = []string{
+		"/bin/sh", "-c", `ulimit -c 0; ulimit -f 0; ulimit -t "$1"; ulimit -v "$2"; shift 2; exec "$@"`, "sh",
+		strconv.Itoa(max(1, int(l.cpu.Seconds()))), strconv.FormatInt(l.memory>>10, 10),
+	}
 	seen = input
 	if c.active() {
 		argv = append(argv, c.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",

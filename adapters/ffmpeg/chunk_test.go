@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/Eyevinn/mp4ff/mp4"
+
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"

@@ -28,8 +28,10 @@ func (e *Encoder) Doctor(ctx context.Context) []Check {
 		name, list, word string
 		err              error
 	}{
-		{"H.264 encoder", encoders, " libx264 ", encodersErr}, {"AAC encoder", encoders, " aac ", encodersErr},
-		{"HDR tone mapping", filters, " zscale ", filtersErr}, {"deinterlacing", filters, " bwdif ", filtersErr},
+		{"H.264 encoder", encoders, " libx264 ", encodersErr},
+		{"AAC encoder", encoders, " aac ", encodersErr},
+		{"HDR tone mapping", filters, " zscale ", filtersErr},
+		{"deinterlacing", filters, " bwdif ", filtersErr},
 	} {
 		ok := strings.Contains(need.list, need.word)
 		text := strings.TrimSpace(need.word)

@@ -56,7 +56,7 @@ func readBox(r io.Reader) (box, error) {
 	}
 	// The buffer grows with what comes, not with what the header claims.
 	var data bytes.Buffer
-	data.Grow(int(min(size, 1<<20)) + bytes.MinRead) //nolint:gosec // bounded above
+	data.Grow(int(min(size, 1<<20)) + bytes.MinRead)
 	data.Write(head[:header])
 	if n, err := data.ReadFrom(io.LimitReader(r, int64(size)-int64(header))); err != nil || uint64(n)+uint64(header) != size { //nolint:gosec // the same
 		return box{}, fmt.Errorf("%w: cut in %q", errMP4, kind)

@@ -90,7 +90,7 @@ func sleeper(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ffprobe")
 	script := "#!/bin/sh\ncase \"$*\" in *-version*) exit 0;; esac\ntrap '' TERM INT\nwhile :; do sleep 1000; done\n"
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil { //nolint:gosec // it must be runnable
+	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -30,7 +30,7 @@ func sniff(path string) (container, error) {
 	if err != nil {
 		return container{}, fmt.Errorf("open the source: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	head := make([]byte, 4096)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {

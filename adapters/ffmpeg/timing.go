@@ -44,8 +44,7 @@ func (e *Encoder) scan(ctx context.Context, path string, p probe) (*timing, erro
 		},
 	}})
 	if err != nil {
-		var no *domain.Failure
-		if errors.As(err, &no) {
+		if _, ok := errors.AsType[*domain.Failure](err); ok {
 			return nil, err
 		}
 		return nil, sourceFault(ctx, err, res)
@@ -229,9 +228,22 @@ func snap(rate float64, loose bool) domain.Rational {
 	}
 	best, off := domain.Rational{}, math.Inf(1)
 	for _, r := range []domain.Rational{
-		{Num: 24000, Den: 1001}, {Num: 24, Den: 1}, {Num: 25, Den: 1}, {Num: 30000, Den: 1001}, {Num: 30, Den: 1}, {Num: 48, Den: 1},
-		{Num: 50, Den: 1}, {Num: 60000, Den: 1001}, {Num: 60, Den: 1}, {Num: 10, Den: 1}, {Num: 12, Den: 1}, {Num: 15, Den: 1},
-		{Num: 15000, Den: 1001}, {Num: 20, Den: 1}, {Num: 5, Den: 1}, {Num: 1, Den: 1},
+		{Num: 24000, Den: 1001},
+		{Num: 24, Den: 1},
+		{Num: 25, Den: 1},
+		{Num: 30000, Den: 1001},
+		{Num: 30, Den: 1},
+		{Num: 48, Den: 1},
+		{Num: 50, Den: 1},
+		{Num: 60000, Den: 1001},
+		{Num: 60, Den: 1},
+		{Num: 10, Den: 1},
+		{Num: 12, Den: 1},
+		{Num: 15, Den: 1},
+		{Num: 15000, Den: 1001},
+		{Num: 20, Den: 1},
+		{Num: 5, Den: 1},
+		{Num: 1, Den: 1},
 	} {
 		if d := math.Abs(rate/r.Float() - 1); d < off {
 			best, off = r, d

@@ -63,7 +63,7 @@ func (s *Store) begin() (err error) {
 	if s.lock, err = s.root.OpenFile(tempDir+"/lock", os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return err
 	}
-	fd := int(s.lock.Fd()) //nolint:gosec // a descriptor fits
+	fd := int(s.lock.Fd())
 	if err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB); err == nil {
 		left, err := fs.ReadDir(s.root.FS(), tempDir)
 		if err != nil {

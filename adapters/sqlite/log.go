@@ -146,7 +146,7 @@ func (l *Log) Close() error {
 func logPath(dir string) string { return filepath.Join(dir, "events.db") }
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // the operator names the directory
+	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}

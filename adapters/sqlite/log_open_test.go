@@ -2,8 +2,8 @@ package sqlite_test
 
 import (
 	"errors"
-	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -58,7 +58,7 @@ func TestTwoLogsOnOneFile(t *testing.T) {
 		wg.Go(func() {
 			for version := range 20 {
 				if _, err := logs[i%2].Append(t.Context(), domain.Commit{
-					ID: uuid.NewString(), Stream: fmt.Sprint(i), Expected: version, Events: []domain.Event{domain.VideoPublished{}},
+					ID: uuid.NewString(), Stream: strconv.Itoa(i), Expected: version, Events: []domain.Event{domain.VideoPublished{}},
 				}); err != nil {
 					t.Error(err)
 				}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -146,7 +147,7 @@ func TestQueriesAndUpdatesDuringRebuilds(t *testing.T) {
 	log := memory.NewLog()
 	add := func(i int) {
 		events := []domain.Event{domain.VideoCreated{Owner: "local", Details: domain.Details{Title: fmt.Sprint("go ", i)}}}
-		_, err := log.Append(t.Context(), domain.Commit{ID: fmt.Sprint(i), Stream: fmt.Sprint("v", i), Events: events})
+		_, err := log.Append(t.Context(), domain.Commit{ID: strconv.Itoa(i), Stream: fmt.Sprint("v", i), Events: events})
 		if err != nil {
 			t.Error(err)
 		}

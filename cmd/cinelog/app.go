@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -259,8 +260,8 @@ func (a *app) close() error {
 	if a.listener != nil {
 		_ = a.listener.Close() // closed already where the server ran
 	}
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		errs = append(errs, a.closers[i].Close())
+	for _, v := range slices.Backward(a.closers) {
+		errs = append(errs, v.Close())
 	}
 	a.closers = nil
 	return errors.Join(errs...)

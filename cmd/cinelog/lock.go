@@ -15,12 +15,12 @@ func lockData(dir string) (release func(), err error) {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
 	path := filepath.Join(dir, "server.lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the folder
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open the lock of the data folder: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		pid, _ := os.ReadFile(path) //nolint:gosec // see above
+		pid, _ := os.ReadFile(path)
 		_ = f.Close()
 		return nil, fmt.Errorf("the data folder %s is in use by another server (process %s): stop it, or choose another folder with --data",
 			dir, strings.TrimSpace(string(pid)))

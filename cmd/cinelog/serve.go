@@ -31,10 +31,10 @@ func newLog(c *console, level slog.Level) *slog.Logger {
 	if c.json {
 		return slog.New(slog.NewJSONHandler(c.err, &slog.HandlerOptions{Level: level}))
 	}
-	return slog.New(tint.NewHandler(c.err, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: barOutput(c) == io.Discard}))
+	return slog.New(tint.NewTextHandler(c.err, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: barOutput(c) == io.Discard}))
 }
 
 // quietLog shows problems only: a demo's own words are the output.
 func quietLog(w io.Writer) *slog.Logger {
-	return slog.New(tint.NewHandler(w, &tint.Options{Level: slog.LevelWarn, NoColor: true}))
+	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: slog.LevelWarn, NoColor: true}))
 }
