@@ -1,0 +1,23 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/cinelog/cinelog/projections"
+)
+
+// RebuildBatch is how many events a rebuild saves at once.
+const RebuildBatch = rebuildBatch
+
+// OpenForRebuild opens a generation's file as a rebuild does.
+func OpenForRebuild(ctx context.Context, path string) (*sql.DB, error) {
+	db, err := open(ctx, path, viewOptions(-32768))
+	if err == nil {
+		db.SetMaxOpenConns(1)
+	}
+	return db, err
+}
+
+// SaidSum is what a row keeps of its texts.
+func SaidSum(v projections.Video) int64 { return saidSum(v) }

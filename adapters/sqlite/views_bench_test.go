@@ -1,0 +1,211 @@
+package sqlite_test
+
+import (
+	"database/sql"
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cinelog/cinelog/adapters/sqlite"
+	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
+)
+
+// BenchmarkRebuild rebuilds the catalog from a log of 1,000,000 events of 50,000 videos, beside a live one, with all
+// that belongs to it: reading and decoding the log, comparing with the live catalog, switching. "of_bare" is its speed
+// as a part of that of a bare program, which inserts the same rows with the same text index, ready made in memory, in
+// batches of as many events. The bare program writes the live catalog, so the comparison shows that both wrote the same.
+func BenchmarkRebuild(b *testing.B) {
+	const videos, events = 50_000, 1_000_000
+	dir := b.TempDir()
+	rows := newBareCatalog(b, dir)
+	writeLog(b, dir, newLibrary().commits(videos), rows.add)
+	bare := rows.insert(events)
+	log, err := sqlite.OpenLogReadOnly(b.Context(), dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	closeAtEnd(b, log)
+	c := openCatalog(b, dir)
+	b.ResetTimer()
+	for range b.N {
+		done, err := c.Rebuild(b.Context(), log, nil)
+		if err != nil || done.Rows != videos || done.Position != events || done.Hash != done.LiveHash {
+			b.Fatalf("%+v, %v", done, err)
+		}
+	}
+	ours := b.Elapsed().Seconds() / float64(b.N)
+	b.ReportMetric(events/ours, "events/s")
+	b.ReportMetric(events/bare.Seconds(), "bare/s")
+	b.ReportMetric(bare.Seconds()/ours, "of_bare")
+}
+
+// writeLog fills a log, without the wait for each commit, and shows each event to see.
+func writeLog(b *testing.B, dir string, commits func(func(domain.Commit) bool), see func(domain.Recorded)) {
+	b.Helper()
+	ctx := b.Context()
+	must := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	openLog(b, dir).Close() // for the table
+	db, err := sqlite.OpenDB(ctx, filepath.Join(dir, "events.db"), "OFF")
+	must(err)
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, nil)
+	must(err)
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, zeroblob(32))")
+	must(err)
+	position := domain.Position(1)
+	for c := range commits {
+		body := []byte(`[`)
+		for i, e := range c.Events {
+			see(domain.Recorded{
+				Position: position + domain.Position(i), Stream: c.Stream, Version: c.Expected + 1 + i, Time: c.Time, Meta: c.Meta, Event: e,
+			})
+			eventType, data, err := domain.EncodeEvent(e)
+			must(err)
+			if i > 0 {
+				body = append(body, ',')
+			}
+			body = append(append(append(append(body, `{"type":"`...), eventType...), `","data":`...), data...)
+			body = append(body, '}')
+		}
+		meta, err := json.Marshal(c.Meta)
+		must(err)
+		_, err = insert.ExecContext(ctx, position, len(c.Events), c.Stream, c.Expected+1, c.ID, c.Time.UnixMicro(), string(meta), append(body, ']'))
+		must(err)
+		position += domain.Position(len(c.Events))
+	}
+	must(insert.Close())
+	must(tx.Commit())
+}
+
+// bareCatalog is the bare program: it has the statements of each batch with their arguments.
+type bareCatalog struct {
+	b       *testing.B
+	db      *sql.DB
+	model   projections.Model[projections.Video]
+	rows    map[string]projections.Video
+	changed map[string]bool
+	said    map[string]string
+	batches [][]statement
+}
+
+type statement struct {
+	query string
+	args  []any
+}
+
+func newBareCatalog(b *testing.B, dir string) *bareCatalog {
+	b.Helper()
+	if err := openCatalog(b, dir).Close(); err != nil { // for the tables
+		b.Fatal(err)
+	}
+	db, err := sqlite.OpenForRebuild(b.Context(), filepath.Join(dir, "views-catalog-1.db"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &bareCatalog{
+		b: b, db: db, model: projections.CatalogModel(), rows: map[string]projections.Video{},
+		changed: map[string]bool{}, said: map[string]string{},
+	}
+}
+
+// add folds an event and, with the last of a batch, makes the batch's statements.
+func (p *bareCatalog) add(e domain.Recorded) {
+	p.rows[e.Stream] = p.model.Fold(e.Stream, p.rows[e.Stream], e)
+	p.changed[e.Stream] = true
+	if e.Position%sqlite.RebuildBatch == 0 {
+		p.endBatch()
+	}
+}
+
+func (p *bareCatalog) endBatch() {
+	var batch []statement
+	do := func(query string, args ...any) { batch = append(batch, statement{query, args}) }
+	// In the order of creation, which is the best one for the indexes.
+	ids := slices.SortedFunc(maps.Keys(p.changed), func(a, b string) int { return int(p.rows[a].Created - p.rows[b].Created) })
+	for _, id := range ids {
+		v := p.rows[id]
+		doc, err := json.Marshal(v)
+		if err != nil {
+			p.b.Fatal(err)
+		}
+		t, seq := v.SearchText(), int64(v.Created)
+		text := []any{
+			seq, strings.Join(t.Title, " "), strings.Join(t.Tags, " "), strings.Join(t.Metadata, " "), strings.Join(t.Description, " "),
+		}
+		said := sqlite.SaidSum(v)
+		before, known := p.said[id]
+		p.said[id] = v.Details.Title
+		switch {
+		case known && before == v.Details.Title:
+			do(`UPDATE rows SET status = ?, visibility = ?, duration = ?, doc = ? WHERE seq = ?`,
+				string(v.Status), string(v.Details.Visibility), v.Duration, doc, seq)
+			continue
+		case known: // the title is new, nothing else
+			do(`UPDATE rows SET status = ?, visibility = ?, duration = ?, title = ?, said = ?, doc = ? WHERE seq = ?`,
+				string(v.Status), string(v.Details.Visibility), v.Duration, v.TitleKey(), said, doc, seq)
+			do(`DELETE FROM texts WHERE rowid = ?`, seq)
+		default:
+			do(`INSERT INTO rows (seq, key, deleted, status, visibility, created_at, duration, title, said, doc)
+				VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?)`, seq, id, string(v.Status), string(v.Details.Visibility),
+				v.CreatedAt.UnixMicro(), v.Duration, v.TitleKey(), said, doc)
+			for _, t := range v.Details.Tags {
+				do(`INSERT OR IGNORE INTO tags (tag, seq) VALUES (?, ?)`, t, seq)
+			}
+			for name, value := range v.Details.Metadata {
+				do(`INSERT INTO metadata (name, value, seq) VALUES (?, ?, ?)`, name, value, seq)
+			}
+		}
+		do(`INSERT INTO texts (rowid, title, tags, metadata, description) VALUES (?, ?, ?, ?, ?)`, text...)
+	}
+	p.batches = append(p.batches, batch)
+	clear(p.changed)
+}
+
+// insert runs all statements, says how long that took and forgets them.
+func (p *bareCatalog) insert(head int64) time.Duration {
+	ctx := p.b.Context()
+	must := func(err error) {
+		if err != nil {
+			p.b.Fatal(err)
+		}
+	}
+	runtime.GC()
+	start := time.Now()
+	prepared := map[string]*sql.Stmt{}
+	for _, batch := range p.batches {
+		_, err := p.db.ExecContext(ctx, "BEGIN IMMEDIATE")
+		must(err)
+		for _, s := range batch {
+			stmt := prepared[s.query]
+			if stmt == nil {
+				stmt, err = p.db.PrepareContext(ctx, s.query)
+				must(err)
+				prepared[s.query] = stmt
+			}
+			_, err := stmt.ExecContext(ctx, s.args...)
+			must(err)
+		}
+		_, err = p.db.ExecContext(ctx, "COMMIT")
+		must(err)
+	}
+	took := time.Since(start)
+	_, err := p.db.ExecContext(ctx, "UPDATE meta SET checkpoint = ?", head)
+	must(err)
+	for _, stmt := range prepared {
+		must(stmt.Close())
+	}
+	must(p.db.Close())
+	p.batches, p.rows, p.said = nil, nil, nil
+	runtime.GC()
+	return took
+}
