@@ -362,7 +362,7 @@ func TestWorkEndsWhenTheVideoIsDeleted(t *testing.T) {
 	id := p.create(domain.PublishAuto)
 	p.encoder.Before = func(ctx context.Context, kind commands.TaskKind, _, segment int) error {
 		if kind == commands.TaskChunk && segment == 0 {
-			if _, err := p.service.Delete(t.Context(), id); err != nil && !errors.Is(err, domain.ErrNotFound) {
+			if _, err := p.service.Delete(context.WithoutCancel(ctx), id); err != nil && !errors.Is(err, domain.ErrNotFound) {
 				t.Error(err)
 			}
 			<-ctx.Done() // an encode that would take for ever

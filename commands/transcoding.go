@@ -49,7 +49,7 @@ func (p *Transcoding) Handle(ctx context.Context, r domain.Recorded) error {
 // handled and will not come again. It may be told so more than once.
 func (p *Transcoding) GiveUp(ctx context.Context, r domain.Recorded) error {
 	attempt := 0
-	switch e := r.Event.(type) {
+	switch e := r.Event.(type) { //nolint:gochecksumtype // no other event leads to work that an attempt needs
 	case domain.VideoUploaded:
 		attempt = e.Attempt
 	case domain.TranscodeRequested:
@@ -58,7 +58,7 @@ func (p *Transcoding) GiveUp(ctx context.Context, r domain.Recorded) error {
 		attempt = e.Attempt
 	case domain.TranscodePlanned:
 		attempt = e.Attempt
-	default: // no other event leads to work that an attempt needs
+	default:
 		return nil
 	}
 	return p.decide(ctx, r, func(v domain.Video) ([]domain.Event, error) {

@@ -34,7 +34,7 @@ type FieldError struct {
 }
 
 // Invalid is an ErrInvalid with every field that is wrong.
-type Invalid struct{ Fields []FieldError }
+type Invalid struct{ Fields []FieldError } //nolint:errname // callers look at the fields, as of any value
 
 func (e *Invalid) Error() string {
 	parts := make([]string, len(e.Fields))
@@ -66,7 +66,7 @@ const (
 
 // Failure is a permanent "no" about a source: trying again gives the same answer. Adapters return it as an error
 // (match with errors.As) where every other error means "try again".
-type Failure struct {
+type Failure struct { //nolint:errname // part of events; being an error is how it travels
 	Code   FailureCode `json:"code"`
 	Detail string      `json:"detail"`
 }

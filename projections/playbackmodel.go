@@ -89,7 +89,7 @@ func playbackKeys(r domain.Recorded) []string {
 func attemptRows(id domain.VideoID, attempt int) string { return fmt.Sprintf("%s/%06d/", id, attempt) }
 
 func playbackDrop(r domain.Recorded) []string {
-	switch e := r.Event.(type) {
+	switch e := r.Event.(type) { //nolint:gochecksumtype // only these two remove rows
 	case domain.VideoDeleted:
 		return []string{r.Stream}
 	case domain.RenditionProduced: // its attempt is complete: earlier ones are not served any longer
@@ -104,7 +104,7 @@ func playbackDrop(r domain.Recorded) []string {
 }
 
 func foldPlayback(row PlaybackRow, r domain.Recorded) PlaybackRow {
-	switch e := r.Event.(type) {
+	switch e := r.Event.(type) { //nolint:gochecksumtype // all others change the header
 	case domain.TranscodePlanned:
 		return PlaybackRow{Plan: &PlaybackPlan{
 			Attempt: e.Attempt, FrameRate: e.Plan.FrameRate, Duration: e.Plan.FrameRate.Seconds(e.Plan.Frames),
@@ -128,7 +128,7 @@ func foldHeader(before *PlaybackHeader, r domain.Recorded) *PlaybackHeader {
 	if before != nil {
 		h = *before
 	}
-	switch e := r.Event.(type) {
+	switch e := r.Event.(type) { //nolint:gochecksumtype // playbackKeys gives no other event a header
 	case domain.VideoCreated:
 		h.PlaybackPolicy, h.Publish = e.PlaybackPolicy, e.Publish
 	case domain.PlaybackPolicyChanged:

@@ -18,6 +18,7 @@ import (
 
 // recovered answers a panic with a problem document, or cuts the connection where an answer has begun already.
 func (s *Server) recovered(next http.Handler) http.Handler {
+	//nolint:contextcheck // the request has it
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		watched := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		defer func() {

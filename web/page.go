@@ -56,6 +56,6 @@ func serveTree(root, prefix string) http.HandlerFunc {
 			return
 		}
 		w.Header().Set("Cache-Control", "no-cache")
-		http.ServeFileFS(w, r, files, name)
+		http.ServeFileFS(w, r, files, name) //nolint:gosec // of an embedded tree, which has nothing else
 	}
 }

@@ -66,9 +66,9 @@ func TestWatermillSuite(t *testing.T) {
 	inGroup := func(_ *testing.T, group string) (message.Publisher, message.Subscriber) {
 		return q.Publisher(), q.Subscriber(group)
 	}
-	t.Run("all", func(t *testing.T) {
-		tests.TestPubSub(t, features, func(t *testing.T) (message.Publisher, message.Subscriber) {
-			return inGroup(t, "everybody")
-		}, inGroup)
-	})
+	everybody := func(t *testing.T) (message.Publisher, message.Subscriber) {
+		t.Helper()
+		return inGroup(t, "everybody")
+	}
+	t.Run("all", func(t *testing.T) { tests.TestPubSub(t, features, everybody, inGroup) })
 }

@@ -38,6 +38,7 @@ func Consume(ctx context.Context, c Consumer, handle func(ctx context.Context, m
 	}
 	router.AddMiddleware(c.report, middleware.Recoverer)
 	for i := range cmp.Or(c.Concurrency, 1) {
+		//nolint:contextcheck // a message brings its own context, which ends with its lease
 		router.AddConsumerHandler(fmt.Sprintf("%s-%d", c.Topic, i), c.Topic, c.Subscriber,
 			func(msg *message.Message) error { return handle(msg.Context(), msg) })
 	}

@@ -31,7 +31,7 @@ func newCage(ctx context.Context, bwrap string, programs ...string) cage {
 	}
 	c := cage{bwrap: path, mounts: systemMounts(programs)}
 	for _, program := range programs {
-		argv, _ := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, "", program, []string{"-version"})
+		argv := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, "", program, []string{"-version"})
 		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own argv
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return cage{reason: "bubblewrap does not work here: " + clean(out)}
@@ -78,14 +78,14 @@ type limits struct {
 	memory int64 // bytes of address space
 }
 
-// wrap gives the command to run, and the name under which the program sees the input. Inherited pipes stay open.
-func (c cage) wrap(l limits, input, program string, args []string) (argv []string, seen string) {
+// wrap gives the command to run. Inherited pipes stay open.
+func (c cage) wrap(l limits, input, program string, args []string) (argv []string) {
 	// A shell sets the limits because Go cannot between fork and exec; -f 0 lets it write to pipes only.
 	argv = []string{
 		"/bin/sh", "-c", `ulimit -c 0; ulimit -f 0; ulimit -t "$1"; ulimit -v "$2"; shift 2; exec "$@"`, "sh",
 		strconv.Itoa(max(1, int(l.cpu.Seconds()))), strconv.FormatInt(l.memory>>10, 10),
 	}
-	seen = input
+	seen := input
 	if c.active() {
 		argv = append(argv, c.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
 			"--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp")
@@ -100,7 +100,7 @@ func (c cage) wrap(l limits, input, program string, args []string) (argv []strin
 	for _, a := range args {
 		argv = append(argv, strings.ReplaceAll(a, inputMark, "file:"+seen))
 	}
-	return argv, seen
+	return argv
 }
 
 // inputMark stands in arguments for the input, whose name depends on the cage.

@@ -159,7 +159,7 @@ func checkKeyframes(t *testing.T, s commands.MediaSegment, plan domain.Plan) {
 // ssim compares frame by frame and returns the worst one: a frame out of place is far below the rest.
 func ssim(t *testing.T, a, b string) float64 {
 	t.Helper()
-	lines := tool(t, "ffmpeg", "-v", "error", "-i", a, "-i", b, "-filter_complex", "[0:v][1:v]ssim=stats_file=-", "-f", "null", "-")
+	lines := runFFmpeg(t, "-v", "error", "-i", a, "-i", b, "-filter_complex", "[0:v][1:v]ssim=stats_file=-", "-f", "null", "-")
 	worst := 1.0
 	for _, l := range lines {
 		if _, all, ok := strings.Cut(l, "All:"); ok {
@@ -203,7 +203,7 @@ func TestAudioComesInSegmentsOnTheGrid(t *testing.T) {
 	if math.Abs(at-want) > 0.05 || !r.segments["audio"][len(r.segments["audio"])-1].Last {
 		t.Errorf("%d segments of %.3f s, wanted %.3f s", len(r.segments["audio"]), at, want)
 	}
-	if lines := tool(t, "ffmpeg", "-v", "error", "-xerror", "-i", r.file(t, "audio"), "-f", "null", "-"); len(lines) > 0 {
+	if lines := runFFmpeg(t, "-v", "error", "-xerror", "-i", r.file(t, "audio"), "-f", "null", "-"); len(lines) > 0 {
 		t.Errorf("it does not decode: %v", lines)
 	}
 }

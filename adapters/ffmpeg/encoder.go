@@ -40,7 +40,7 @@ type Encoder struct {
 }
 
 // New finds the programs and tries the cage out.
-func New(opts Options) (*Encoder, error) {
+func New(ctx context.Context, opts Options) (*Encoder, error) {
 	opts.MaxPixels = cmp.Or(opts.MaxPixels, 8192*4320)
 	opts.MaxDuration = cmp.Or(opts.MaxDuration, 12*time.Hour)
 	opts.Stall = cmp.Or(opts.Stall, time.Minute)
@@ -58,7 +58,7 @@ func New(opts Options) (*Encoder, error) {
 	if e.ffprobe, err = find(cmp.Or(opts.FFprobe, "ffprobe")); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	e.cage = newCage(ctx, cmp.Or(opts.Bubblewrap, "bwrap"), e.ffmpeg, e.ffprobe)
 	if !e.cage.active() {

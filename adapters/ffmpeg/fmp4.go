@@ -26,8 +26,6 @@ type box struct {
 	header int
 }
 
-func (b box) body() []byte { return b.data[b.header:] }
-
 // readBox reads the next top-level box; io.EOF at a clean end.
 func readBox(r io.Reader) (box, error) {
 	var head [16]byte

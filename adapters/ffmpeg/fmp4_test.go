@@ -16,7 +16,7 @@ func fragmented(t testing.TB, audio bool) []byte {
 	if audio {
 		args = []string{"-v", "error", "-f", "lavfi", "-i", "sine=d=1", "-c:a", "aac", "-ar", "48000", "-frag_duration", "200000"}
 	}
-	tool(t, "ffmpeg", append(args, "-movflags", "+frag_keyframe+empty_moov+default_base_moof", path)...)
+	runFFmpeg(t, append(args, "-movflags", "+frag_keyframe+empty_moov+default_base_moof", path)...)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ import (
 
 func newEncoder(t *testing.T, opts ffmpeg.Options) *ffmpeg.Encoder {
 	t.Helper()
-	e, err := ffmpeg.New(opts)
+	e, err := ffmpeg.New(t.Context(), opts)
 	if err != nil {
 		t.Fatalf("FFmpeg is needed for these tests: %v", err)
 	}

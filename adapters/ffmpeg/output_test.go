@@ -70,12 +70,12 @@ func (r *recorder) file(t *testing.T, rendition string) string {
 	return path
 }
 
-// tool runs FFmpeg or ffprobe itself and returns the lines it prints.
-func tool(t testing.TB, name string, args ...string) []string {
+// runFFmpeg runs FFmpeg itself and returns the lines it prints.
+func runFFmpeg(t testing.TB, args ...string) []string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "ffmpeg", args...).CombinedOutput()
 	if err != nil {
-		t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, out)
+		t.Fatalf("ffmpeg %s: %v: %s", strings.Join(args, " "), err, out)
 	}
 	return strings.FieldsFunc(string(out), func(r rune) bool { return r == '\n' || r == '\r' })
 }
@@ -85,6 +85,6 @@ func clip(t *testing.T, name, video string, args ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	all := append([]string{"-v", "error", "-y", "-f", "lavfi", "-i", video, "-f", "lavfi", "-i", "sine=duration=10:sample_rate=44100"}, args...)
-	tool(t, "ffmpeg", append(all, path)...)
+	runFFmpeg(t, append(all, path)...)
 	return path
 }

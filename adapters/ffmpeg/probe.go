@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -146,12 +147,7 @@ const (
 )
 
 func allowed(list, codec string) bool {
-	for _, name := range strings.Fields(list) {
-		if name == codec {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(strings.Fields(list), codec)
 }
 
 // sourceFault tells the source's faults from the machine's: what ffprobe or FFmpeg cannot open is malformed for ever,

@@ -19,7 +19,7 @@ func TestSoundAndPictureStayTogether(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			path := t.TempDir() + "/" + name
-			tool(t, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=black:s=320x180:r=25:d=6,drawbox=c=white:t=fill:enable='between(n,50,54)'",
+			runFFmpeg(t, "-v", "error", "-f", "lavfi", "-i", "color=black:s=320x180:r=25:d=6,drawbox=c=white:t=fill:enable='between(n,50,54)'",
 				"-f", "lavfi", "-i", "aevalsrc='if(between(t,2,2.2),sin(2*PI*1000*t),0)':s=44100:d=6", "-c:v", "libx264", "-c:a", "aac", path)
 			info, err := e.Inspect(t.Context(), path)
 			if err != nil {
@@ -31,9 +31,9 @@ func TestSoundAndPictureStayTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 			flash := first(t, "lavfi.signalstats.YAVG=", func(v float64) bool { return v > 100 },
-				tool(t, "ffmpeg", "-v", "error", "-i", r.file(t, "180p"), "-vf", "setpts=N/25/TB,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-", "-f", "null", "-"))
+				runFFmpeg(t, "-v", "error", "-i", r.file(t, "180p"), "-vf", "setpts=N/25/TB,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-", "-f", "null", "-"))
 			beep := first(t, "lavfi.astats.Overall.RMS_level=", func(v float64) bool { return v > -30 },
-				tool(t, "ffmpeg", "-v", "error", "-i", r.file(t, "audio"), "-af",
+				runFFmpeg(t, "-v", "error", "-i", r.file(t, "audio"), "-af",
 					"asetnsamples=240,astats=metadata=1:reset=1,ametadata=print:key=lavfi.astats.Overall.RMS_level:file=-", "-f", "null", "-"))
 			if math.Abs(flash-beep) > 0.03 || math.Abs(flash-2) > 0.05 {
 				t.Errorf("the flash is at %.3f s, the beep at %.3f s", flash, beep)

@@ -31,7 +31,10 @@ func open(tb testing.TB, dir string) *localfs.Store {
 
 func TestBlobs(t *testing.T) {
 	t.Parallel()
-	contract.Blobs(t, func(t *testing.T) commands.Blobs { return open(t, t.TempDir()) })
+	contract.Blobs(t, func(t *testing.T) commands.Blobs {
+		t.Helper()
+		return open(t, t.TempDir())
+	})
 }
 
 // names lists everything in dir, with what a store keeps for itself.

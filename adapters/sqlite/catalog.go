@@ -148,7 +148,7 @@ func saveVideos(ctx context.Context, tx *sql.Tx, rows map[string]projections.Vid
 
 func (w *videoWriter) drop(ctx context.Context, tx *sql.Tx, prefix string) error {
 	where, args := under(prefix)
-	found, err := tx.QueryContext(ctx, `SELECT seq FROM rows WHERE `+where, args...)
+	found, err := tx.QueryContext(ctx, `SELECT seq FROM rows WHERE `+where, args...) //nolint:gosec // where is made of constants
 	if err != nil {
 		return err
 	}

@@ -125,7 +125,7 @@ func (gs *generations) create(ctx context.Context) (*generation, error) {
 	}
 	for {
 		n++
-		f, err := os.OpenFile(gs.path(n), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o640)
+		f, err := os.OpenFile(gs.path(n), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}

@@ -111,7 +111,7 @@ func openLog(ctx context.Context, db *sql.DB) (*Log, error) {
 		LogReader: reader, writer: w,
 		queue: make(chan *pending), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	go l.write()
+	go l.write() //nolint:gosec,contextcheck // it ends with Close and not with the opener's context
 	return l, nil
 }
 

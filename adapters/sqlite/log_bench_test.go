@@ -14,7 +14,10 @@ import (
 )
 
 func BenchmarkLog(b *testing.B) {
-	contract.EventLogBenchmarks(b, func(b *testing.B) contract.Log { return openLog(b, b.TempDir()) })
+	contract.EventLogBenchmarks(b, func(b *testing.B) contract.Log {
+		b.Helper()
+		return openLog(b, b.TempDir())
+	})
 }
 
 // BenchmarkAppendOfBare measures what the log costs beside SQLite itself: "of_bare" is its speed with 64 writers as a

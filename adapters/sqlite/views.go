@@ -178,7 +178,7 @@ func loadDocs[R any](ctx context.Context, q queryer, keys []string) (map[string]
 func saveDocs[R any](ctx context.Context, tx *sql.Tx, rows map[string]R, drop []string) error {
 	for _, prefix := range drop {
 		where, args := under(prefix)
-		if _, err := tx.ExecContext(ctx, `DELETE FROM rows WHERE `+where, args...); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM rows WHERE `+where, args...); err != nil { //nolint:gosec // where is made of constants
 			return err
 		}
 	}

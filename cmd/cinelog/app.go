@@ -126,7 +126,7 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 	})
 
 	// The policy, and the workers with their FFmpeg.
-	encoder, err := ffmpeg.New(ffmpeg.Options{Log: cfg.log})
+	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: cfg.log})
 	if err != nil {
 		return nil, err
 	}

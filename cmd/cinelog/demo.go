@@ -114,7 +114,7 @@ func listen(ctx context.Context, address string, anyPort bool) (net.Listener, er
 }
 
 func makeSample(ctx context.Context, path string, seconds int) error {
-	encoder, err := ffmpeg.New(ffmpeg.Options{})
+	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{})
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ type doctorCmd struct{}
 
 // Run prints the checks, and fails when something that is needed is missing.
 func (doctorCmd) Run(ctx context.Context, c *console) error {
-	encoder, err := ffmpeg.New(ffmpeg.Options{Log: slog.New(slog.DiscardHandler)})
+	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}

@@ -96,7 +96,7 @@ func (e eventsShowCmd) Run(ctx context.Context, c *console) error {
 type eventsTypesCmd struct{}
 
 // Run lists the types.
-func (eventsTypesCmd) Run(c *console) error {
+func (eventsTypesCmd) Run(c *console) error { //nolint:unparam // kong wants an error
 	for _, t := range domain.EventTypes() {
 		c.printf("%s\n", t)
 	}

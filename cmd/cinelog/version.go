@@ -5,7 +5,7 @@ import "runtime/debug"
 type versionCmd struct{}
 
 // Run prints the version.
-func (versionCmd) Run(c *console) error {
+func (versionCmd) Run(c *console) error { //nolint:unparam // kong wants an error
 	c.printf("cinelog %s\n", version())
 	return nil
 }
