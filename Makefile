@@ -1,7 +1,9 @@
 # `make` alone lists the targets.
 GO      ?= go
-GOTESTSUM = $(GO) run gotest.tools/gotestsum@v1.13.0
-LINT    = $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# Tools have a module of their own, so that the product's has only what the product needs.
+TOOL     = $(GO) tool -modfile=tools/go.mod
+GOTESTSUM = $(TOOL) gotestsum
+LINT      = $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo run test test-long lint bench fuzz cover

@@ -36,6 +36,9 @@ func ChainHash(previous []byte, first Position, c Commit, events []EncodedEvent)
 	number(h, c.Time.UnixMicro())
 	text(h, c.ID)
 	text(h, c.Stream)
+	for _, m := range []string{c.Meta.Actor, c.Meta.Correlation, c.Meta.Causation, c.Meta.Request} {
+		text(h, m)
+	}
 	number(h, int64(len(events)))
 	for _, e := range events {
 		text(h, e.Type)

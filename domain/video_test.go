@@ -228,10 +228,13 @@ func TestTheChainNoticesAChange(t *testing.T) {
 	base := domain.ChainHash(nil, 2, commit, encoded)
 	other := commit
 	other.Expected = 2
+	stranger := commit
+	stranger.Meta.Actor = "somebody else"
 	changed := []domain.EncodedEvent{{Type: encoded[0].Type, Data: append([]byte{' '}, encoded[0].Data...)}}
 	for name, h := range map[string][]byte{
 		"position": domain.ChainHash(nil, 3, commit, encoded),
 		"version":  domain.ChainHash(nil, 2, other, encoded),
+		"actor":    domain.ChainHash(nil, 2, stranger, encoded),
 		"data":     domain.ChainHash(nil, 2, commit, changed),
 		"previous": domain.ChainHash([]byte{1}, 2, commit, encoded),
 	} {

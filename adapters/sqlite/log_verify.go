@@ -106,7 +106,11 @@ func (c *chain) follow(r commitRow, id string, hash []byte) (findings []string) 
 	for i, s := range stored {
 		events[i] = domain.EncodedEvent{Type: s.Type, Data: s.Data}
 	}
-	commit := domain.Commit{ID: id, Stream: r.stream, Expected: r.version - 1, Time: time.UnixMicro(r.time)}
+	var meta domain.Meta
+	if err := json.Unmarshal(r.meta, &meta); err != nil {
+		findings = append(findings, "the metadata is not JSON: "+err.Error())
+	}
+	commit := domain.Commit{Meta: meta, ID: id, Stream: r.stream, Expected: r.version - 1, Time: time.UnixMicro(r.time)}
 	if want := domain.ChainHash(c.hash, r.position, commit, events); string(want) != string(hash) {
 		findings = append(findings, "the hash does not fit to the content and the commit before")
 	}

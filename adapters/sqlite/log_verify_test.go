@@ -37,6 +37,7 @@ func TestVerifyChainFindsEveryChange(t *testing.T) {
 			"commit at 5: the hash",
 		},
 		"a changed time":            {"UPDATE commits SET time = time + 1 WHERE position = 5", "commit at 5: the hash"},
+		"a changed actor":           {`UPDATE commits SET meta = '{"actor":"somebody"}' WHERE position = 5`, "commit at 5: the hash"},
 		"a changed id":              {"UPDATE commits SET id = 'other' WHERE position = 5", "commit at 5: the hash"},
 		"a changed hash":            {"UPDATE commits SET hash = x'00' WHERE position = 5", "commit at 5: the hash"},
 		"a commit of another video": {"UPDATE commits SET stream = 'c' WHERE position = 5", "version 3 of stream c, expected 1"},
