@@ -1,0 +1,40 @@
+// Speaks the SNS and SQS protocols on a SQLite file, by fauxqs. The same flags and the same ways to end as the servers
+// in Go have (serve/serve.go).
+import fs from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { parseArgs } from "node:util";
+
+const { values: flags } = parseArgs({
+  options: {
+    listen: { type: "string", default: "127.0.0.1:0" },
+    data: { type: "string", default: "" },
+    stdin: { type: "boolean", default: false },
+  },
+});
+const [host, port] = flags.listen.split(":");
+if (!host.startsWith("127.")) {
+  console.error(`--listen ${flags.listen}: these servers are for tests and listen on loopback only`);
+  process.exit(1);
+}
+
+// fauxqs binds every interface and has no option against it.
+const listen = net.Server.prototype.listen;
+net.Server.prototype.listen = function (options, ...rest) {
+  return listen.call(this, { ...options, host }, ...rest);
+};
+
+const data = flags.data || fs.mkdtempSync(path.join(os.tmpdir(), "cinelog-test-server-"));
+fs.mkdirSync(data, { recursive: true });
+const end = () => {
+  if (!flags.data) fs.rmSync(data, { recursive: true, force: true });
+  process.exit(0);
+};
+process.on("SIGINT", end);
+process.on("SIGTERM", end);
+if (flags.stdin) process.stdin.resume().on("end", end).on("error", end);
+
+const { startFauxqs } = await import("fauxqs");
+const server = await startFauxqs({ port: Number(port), dataDir: data, logger: false });
+console.log(JSON.stringify({ url: `http://${host}:${server.port}` }));
