@@ -1,0 +1,66 @@
+package mongo_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/cinelog/cinelog/adapters/contract"
+	"github.com/cinelog/cinelog/adapters/mongo"
+	"github.com/cinelog/cinelog/domain"
+)
+
+func TestLog(t *testing.T) {
+	t.Parallel()
+	contract.EventLog(t, func(t *testing.T) contract.Log {
+		t.Helper()
+		l := openLog(t, newDatabase(t))
+		t.Cleanup(func() { verify(t, l.LogReader) })
+		return l
+	})
+}
+
+// TestTwoLogs runs the suite over two logs with connections of their own, as two processes have them: every append goes
+// to the one that the append before did not go to.
+func TestTwoLogs(t *testing.T) {
+	t.Parallel()
+	contract.EventLog(t, func(t *testing.T) contract.Log {
+		t.Helper()
+		uri := newDatabase(t)
+		logs := &twoLogs{Log: openLog(t, uri), other: openLog(t, uri)}
+		t.Cleanup(func() { verify(t, logs.LogReader) })
+		return logs
+	})
+}
+
+type twoLogs struct {
+	*mongo.Log
+
+	other *mongo.Log
+	turn  atomic.Int64
+}
+
+func (l *twoLogs) Append(ctx context.Context, c domain.Commit) (domain.Appended, error) {
+	if l.turn.Add(1)%2 == 0 {
+		return l.other.Append(ctx, c)
+	}
+	return l.Log.Append(ctx, c)
+}
+
+func openLog(t testing.TB, uri string) *mongo.Log {
+	t.Helper()
+	l, err := mongo.OpenLog(t.Context(), connect(t, uri))
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, l)
+	return l
+}
+
+func verify(t testing.TB, l *mongo.LogReader) {
+	t.Helper()
+	findings, err := l.VerifyChain(context.Background())
+	if err != nil || len(findings) > 0 {
+		t.Errorf("the chain: %q, %v", findings, err)
+	}
+}

@@ -1,0 +1,49 @@
+package mongo_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/cinelog/cinelog/adapters/mongo"
+	"github.com/cinelog/cinelog/test/backends"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// newDatabase returns the address of a database that nobody else has, with everything provisioned in it.
+func newDatabase(t testing.TB) string {
+	t.Helper()
+	uri := backends.Mongo(t)
+	db := connect(t, uri)
+	t.Cleanup(func() {
+		if err := mongo.Drop(context.Background(), db); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := db.Provision(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	return uri
+}
+
+func connect(t testing.TB, uri string) *mongo.DB {
+	t.Helper()
+	db, err := mongo.Open(t.Context(), uri, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAtEnd(t, db)
+	return db
+}
+
+func closeAtEnd(t testing.TB, c interface{ Close() error }) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

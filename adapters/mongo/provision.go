@@ -1,0 +1,159 @@
+package mongo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// metaCollection holds what this package says about the others: formats and generations.
+const metaCollection = "meta"
+
+// A collection is what is needed of one: its name and its indexes beside that of _id.
+type collection struct {
+	name    string
+	indexes []index
+}
+
+type index struct {
+	name   string
+	keys   bson.D
+	unique bool
+}
+
+// Provision creates the collections and indexes that are missing, and returns what it did, in words, or with dryRun
+// what it would do. Doing it again does nothing. The server needs it once, and again after an upgrade; starting says so.
+func (d *DB) Provision(ctx context.Context, dryRun bool) ([]string, error) {
+	return d.provision(ctx, dryRun, logCollection())
+}
+
+func (d *DB) provision(ctx context.Context, dryRun bool, collections ...collection) (done []string, err error) {
+	for _, c := range append([]collection{{name: metaCollection}}, collections...) {
+		exists, missing, err := d.missing(ctx, c)
+		if err != nil {
+			return done, fmt.Errorf("provision MongoDB: %w", err)
+		}
+		if !exists {
+			if !dryRun {
+				err = d.db.CreateCollection(ctx, c.name)
+			}
+			if err != nil && !slices.Contains(mongo.ErrorCodes(err), codeNamespaceExists) { // by another one, just now
+				return done, fmt.Errorf("create collection %s: %w", c.name, unavailable(ctx, err))
+			}
+			done = append(done, "create collection "+c.name)
+		}
+		for _, i := range missing {
+			if !dryRun {
+				_, err = d.db.Collection(c.name).Indexes().CreateOne(ctx, mongo.IndexModel{
+					Keys: i.keys, Options: options.Index().SetName(i.name).SetUnique(i.unique),
+				})
+			}
+			if err != nil {
+				return done, fmt.Errorf("create index %s of %s: %w", i.name, c.name, unavailable(ctx, err))
+			}
+			done = append(done, fmt.Sprintf("create index %s of %s on %s", i.name, c.name, i))
+		}
+	}
+	return done, nil
+}
+
+func (i index) String() string {
+	var b strings.Builder
+	for n, k := range i.keys {
+		if n > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%s %v", k.Key, k.Value)
+	}
+	if i.unique {
+		b.WriteString(", unique")
+	}
+	return "(" + b.String() + ")"
+}
+
+// provisioned is an error, with what to do about it, unless all that c needs is there.
+func (d *DB) provisioned(ctx context.Context, c collection) error {
+	exists, missing, err := d.missing(ctx, c)
+	switch {
+	case err != nil:
+		return err
+	case !exists:
+		return fmt.Errorf("%w: database %s has no collection %s: run `cinelog provision`", domain.ErrNotFound, d.db.Name(), c.name)
+	case len(missing) > 0:
+		return fmt.Errorf("%w: collection %s has no index %s: run `cinelog provision`", domain.ErrNotFound, c.name, missing[0].name)
+	}
+	return nil
+}
+
+// missing says which indexes of c are not there. One of the same name that is another index is an error.
+func (d *DB) missing(ctx context.Context, c collection) (exists bool, missing []index, err error) {
+	names, err := d.db.ListCollectionNames(ctx, bson.D{{Key: "name", Value: c.name}})
+	if err != nil {
+		return false, nil, unavailable(ctx, err)
+	}
+	if !slices.Contains(names, c.name) {
+		return false, c.indexes, nil
+	}
+	have, err := d.db.Collection(c.name).Indexes().ListSpecifications(ctx)
+	if err != nil {
+		return true, nil, unavailable(ctx, err)
+	}
+	for _, want := range c.indexes {
+		at := slices.IndexFunc(have, func(h mongo.IndexSpecification) bool { return h.Name == want.name })
+		if at < 0 {
+			missing = append(missing, want)
+			continue
+		}
+		if !want.is(have[at]) {
+			return true, nil, fmt.Errorf("index %s of collection %s is not on %s: drop it, then run `cinelog provision`",
+				want.name, c.name, want)
+		}
+	}
+	return true, missing, nil
+}
+
+// is compares what counts: servers spell numbers and defaults in their own ways.
+func (i index) is(have mongo.IndexSpecification) bool {
+	keys, err := have.KeysDocument.Elements()
+	if err != nil || len(keys) != len(i.keys) || i.unique != (have.Unique != nil && *have.Unique) {
+		return false
+	}
+	for n, k := range keys {
+		direction, ok := k.Value().AsInt64OK()
+		if want, isInt := i.keys[n].Value.(int); !ok || !isInt || k.Key() != i.keys[n].Key || direction != int64(want) {
+			return false
+		}
+	}
+	return true
+}
+
+// format is the version of what is stored, for a program that is too old to read it.
+type format struct {
+	ID     string `bson:"_id"`
+	Format int    `bson:"format"`
+}
+
+// checkFormat is an error if what is stored was written by a program that is newer than this one. Nothing is said
+// about it before the format changes for the first time.
+func (d *DB) checkFormat(ctx context.Context, name string, newest int) error {
+	var f format
+	err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: "format/" + name}}).Decode(&f)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return nil
+	}
+	if err != nil {
+		return unavailable(ctx, err)
+	}
+	if f.Format > newest {
+		return fmt.Errorf("written by a newer program: format %d, this one reads up to %d", f.Format, newest)
+	}
+	return nil
+}
