@@ -2,8 +2,12 @@ package mongo_test
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/cinelog/cinelog/adapters/contract"
 	"github.com/cinelog/cinelog/adapters/mongo"
@@ -62,5 +66,29 @@ func verify(t testing.TB, l *mongo.LogReader) {
 	findings, err := l.VerifyChain(context.Background())
 	if err != nil || len(findings) > 0 {
 		t.Errorf("the chain: %q, %v", findings, err)
+	}
+}
+
+// TestFirstLookAtAStream sends right and wrong versions of a stream at once to a log that has not seen it: the right one
+// goes through, whichever of them the log looks at first.
+func TestFirstLookAtAStream(t *testing.T) {
+	t.Parallel()
+	uri := newDatabase(t)
+	appendSome(t, openLog(t, uri))
+	for i := range 5 {
+		l := openLog(t, uri)
+		var wg sync.WaitGroup
+		for wrong := range 8 {
+			wg.Go(func() {
+				c := domain.Commit{ID: uuid.NewString(), Stream: "a", Expected: 6 + i, Events: []domain.Event{domain.VideoPublished{}}}
+				if wrong > 0 {
+					c.Expected += 1 + wrong // also after the right one
+				}
+				if _, err := l.Append(t.Context(), c); (err == nil) != (wrong == 0) || (err != nil && !errors.Is(err, domain.ErrConflict)) {
+					t.Errorf("expected version %d of a stream at %d: %v", c.Expected, 6+i, err)
+				}
+			})
+		}
+		wg.Wait()
 	}
 }

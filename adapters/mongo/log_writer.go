@@ -19,7 +19,8 @@ import (
 // Why this is right: a commit is inserted under the position after the newest commit that the writer knows. When that
 // succeeds nobody has appended in between, so whatever the writer had known of the streams' versions at that commit, or
 // later, still held. When it fails as a duplicate somebody was faster: the writer reads what was appended and starts
-// over. What it knows it has read with majority concern or has had acknowledged, so it is never rolled back.
+// over. What it knows it has read with majority concern or has had acknowledged, so it is never rolled back; when it
+// does not hear what became of an insert it knows as much as before, and the next insert shows.
 type writer struct {
 	commits *mongo.Collection
 
@@ -44,7 +45,6 @@ func (w *writer) store(ctx context.Context, todo []*pending) {
 		before := len(todo)
 		var err error
 		if todo, err = w.round(ctx, todo); err != nil {
-			w.known = false // what was stored is not known
 			if ctx.Err() != nil {
 				err = fmt.Errorf("%w: %w", domain.ErrUnavailable, err)
 			}

@@ -1,0 +1,110 @@
+package mongo_test
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/cinelog/cinelog/adapters/mongo"
+	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/test/backends"
+)
+
+func TestProvision(t *testing.T) {
+	t.Parallel()
+	db := connect(t, backends.Mongo(t))
+	t.Cleanup(func() { _ = mongo.Drop(context.Background(), db) })
+	wantRefused(t, db, "has no collection commits: run `cinelog provision`")
+
+	planned, err := db.Provision(t.Context(), true)
+	if err != nil || !slices.Contains(planned, "create index commit_id of commits on (id 1, unique)") {
+		t.Errorf("a dry run: %q, %v", planned, err)
+	}
+	wantRefused(t, db, "has no collection commits") // nothing was done
+	done, err := db.Provision(t.Context(), false)
+	if err != nil || !slices.Equal(done, planned) {
+		t.Errorf("provisioning did %q, %v; its dry run said %q", done, err, planned)
+	}
+	if l, err := mongo.OpenLog(t.Context(), db); err != nil {
+		t.Error(err)
+	} else if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, dry := range []bool{true, false} {
+		if again, err := db.Provision(t.Context(), dry); err != nil || len(again) > 0 {
+			t.Errorf("a second time, dry run %v: %q, %v", dry, again, err)
+		}
+	}
+
+	commits := mongo.Collection(db, "commits")
+	if err := commits.Indexes().DropOne(t.Context(), "commit_id"); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, db, "has no index commit_id: run `cinelog provision`")
+	_, err = commits.Indexes().CreateOne(t.Context(), driver.IndexModel{
+		Keys: bson.D{{Key: "id", Value: 1}}, Options: options.Index().SetName("commit_id"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, db, "index commit_id of collection commits is not on (id 1, unique): drop it")
+}
+
+func TestNewerFormat(t *testing.T) {
+	t.Parallel()
+	db := connect(t, newDatabase(t))
+	if _, err := mongo.Collection(db, "meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "format/commits"}, {Key: "format", Value: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, db, "written by a newer program: format 2")
+}
+
+func wantRefused(t *testing.T, db *mongo.DB, reason string) {
+	t.Helper()
+	l, err := mongo.OpenLog(t.Context(), db)
+	if err == nil {
+		_ = l.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), reason) {
+		t.Errorf("opening the log: %v, want %q", err, reason)
+	}
+}
+
+func TestOpenSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	for uri, want := range map[string]string{
+		"":                              "it looks like mongodb://",
+		"postgres://secret@localhost/x": "it looks like mongodb://",
+		"mongodb://localhost:port/x":    "it looks like mongodb://",
+		"mongodb://u:secret@localhost/x?tls=maybe": "it looks like mongodb://",
+	} {
+		_, err := mongo.Open(t.Context(), uri, time.Now)
+		if !errors.Is(err, domain.ErrInvalid) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("Open(%q): %v", uri, err)
+		}
+	}
+	nobody := "mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=300"
+	if _, err := mongo.Open(t.Context(), nobody, time.Now); !errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("nobody listens: %v", err)
+	}
+	u, err := url.Parse(backends.Mongo(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("nobody", "secret")
+	_, err = mongo.Open(t.Context(), u.String(), time.Now)
+	if err == nil || errors.Is(err, domain.ErrUnavailable) || !strings.Contains(err.Error(), "refuses the user name or the password") {
+		t.Errorf("wrong credentials: %v", err)
+	}
+	if err != nil && strings.Contains(err.Error(), "secret") {
+		t.Errorf("the password is in the error: %v", err)
+	}
+}
