@@ -18,6 +18,12 @@ import (
 // maxBackoff is the longest wait between two tries: somebody waits for the answer.
 const maxBackoff = 2 * time.Second
 
+// busy gives codes that the SDK does not know to be passing. versitygw says the second where one request makes a directory
+// that another, which deleted the last object in it, removes.
+func busy() map[string]struct{} {
+	return map[string]struct{}{"OperationAborted": {}, "ExistingObjectIsDirectory": {}}
+}
+
 // newClient makes a client and finds credentials, so that their absence is told now and not by the first upload.
 func newClient(ctx context.Context, o Options) (*s3.Client, error) {
 	load := []func(*config.LoadOptions) error{
@@ -25,6 +31,7 @@ func newClient(ctx context.Context, o Options) (*s3.Client, error) {
 		config.WithRetryer(func() aws.Retryer {
 			return retry.NewStandard(func(r *retry.StandardOptions) {
 				r.MaxAttempts, r.MaxBackoff = o.Tries, maxBackoff
+				r.Retryables = append(r.Retryables, retry.RetryableErrorCode{Codes: busy()})
 			})
 		}),
 	}
@@ -52,6 +59,7 @@ func newClient(ctx context.Context, o Options) (*s3.Client, error) {
 	}
 	return s3.NewFromConfig(cfg, func(c *s3.Options) {
 		c.UsePathStyle = o.PathStyle
+		c.DisableLogOutputChecksumValidationSkipped = true // ranges and multipart objects have none: a line for each read
 		if o.Endpoint != "" {
 			c.BaseEndpoint = aws.String(o.Endpoint)
 		}

@@ -50,12 +50,14 @@ func (s *Store) failed(ctx context.Context, what, key string, err error) error {
 	if advice := s.advice(err); advice != "" {
 		return fmt.Errorf("%s: %s: %w", what, advice, err)
 	}
-	switch c, n := code(err), status(err); {
+	c, n := code(err), status(err)
+	_, isBusy := busy()[c]
+	switch {
 	case c == "PreconditionFailed" || c == "ConditionalRequestConflict":
 		return fmt.Errorf("%s: %w: there is one already", what, domain.ErrConflict)
 	case c == "EntityTooLarge":
 		return fmt.Errorf("%s: %w: %w", what, domain.ErrTooLarge, err)
-	case n == 0, n >= http.StatusInternalServerError, n == http.StatusTooManyRequests, c == "SlowDown", c == "RequestTimeout":
+	case n == 0, n >= http.StatusInternalServerError, n == http.StatusTooManyRequests, c == "SlowDown", c == "RequestTimeout", isBusy:
 		return fmt.Errorf("%s: %w: %w", what, domain.ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)

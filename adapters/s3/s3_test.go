@@ -36,10 +36,10 @@ func open(tb testing.TB, o s3.Options) *s3.Store {
 	return s
 }
 
-// newStore opens a store with a bucket of its own, made for it.
-func newStore(tb testing.TB) *s3.Store {
+// ensure opens a store and makes its bucket.
+func ensure(tb testing.TB, o s3.Options) *s3.Store {
 	tb.Helper()
-	s := open(tb, options(tb))
+	s := open(tb, o)
 	if _, err := s.EnsureBucket(tb.Context(), []string{"*"}, false); err != nil {
 		tb.Fatal(err)
 	}
@@ -50,17 +50,14 @@ func TestBlobs(t *testing.T) {
 	t.Parallel()
 	contract.Blobs(t, func(t *testing.T) commands.Blobs {
 		t.Helper()
-		return newStore(t)
+		return ensure(t, options(t))
 	})
 }
 
 func TestBlobsUnderAPrefix(t *testing.T) {
 	t.Parallel()
 	o := options(t)
-	outside := open(t, o)
-	if _, err := outside.EnsureBucket(t.Context(), []string{"*"}, false); err != nil {
-		t.Fatal(err)
-	}
+	outside := ensure(t, o)
 	if _, err := outside.Put(t.Context(), "apart/x", strings.NewReader("x")); err != nil {
 		t.Fatal(err)
 	}
