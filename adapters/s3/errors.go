@@ -67,7 +67,7 @@ func (s *Store) advice(err error) string {
 	switch code(err) {
 	case "NoSuchBucket":
 		return "the bucket does not exist; create it with `cinelog provision`, or name another one"
-	case "InvalidAccessKeyId", "InvalidToken", "UnrecognizedClientException":
+	case "InvalidAccessKeyId", "InvalidToken", "UnrecognizedClientException", "XAdminUserNotFound": // the last is versitygw's
 		return "storage does not know the access key; check AWS_ACCESS_KEY_ID, and that the key belongs to this storage"
 	case "SignatureDoesNotMatch":
 		return "the secret key does not belong to the access key; check AWS_SECRET_ACCESS_KEY"

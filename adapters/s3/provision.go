@@ -111,14 +111,9 @@ func (s *Store) ensureCORS(ctx context.Context, origins []string, missing, dryRu
 	return did, nil
 }
 
-// ensureLifecycle has storage drop unfinished uploads by itself. Storage without such rules is no error: AbortStale
-// does the same.
+// ensureLifecycle has storage drop unfinished uploads by itself, unless somebody has set such a rule already. Storage
+// that has no rules is no error: AbortStale does the same.
 func (s *Store) ensureLifecycle(ctx context.Context, missing, dryRun bool) (string, error) {
-	want := types.LifecycleRule{
-		ID: aws.String("cinelog-unfinished-uploads" + strings.ReplaceAll(strings.TrimSuffix("-"+s.options.Prefix, "-"), "/", "-")), Status: types.ExpirationStatusEnabled,
-		Filter:                         &types.LifecycleRuleFilter{Prefix: &s.options.Prefix},
-		AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(staleDays)},
-	}
 	var rules []types.LifecycleRule
 	now, err := s.client.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &s.options.Bucket})
 	switch {
@@ -131,7 +126,8 @@ func (s *Store) ensureLifecycle(ctx context.Context, missing, dryRun bool) (stri
 		return "", s.failed(ctx, "read the lifecycle rules", "", err)
 	}
 	for _, have := range rules {
-		if aws.ToString(have.ID) == *want.ID {
+		if have.Status == types.ExpirationStatusEnabled && have.AbortIncompleteMultipartUpload != nil && have.Filter != nil &&
+			have.Filter.And == nil && have.Filter.Tag == nil && strings.HasPrefix(s.options.Prefix, aws.ToString(have.Filter.Prefix)) {
 			return "", nil
 		}
 	}
@@ -140,7 +136,10 @@ func (s *Store) ensureLifecycle(ctx context.Context, missing, dryRun bool) (stri
 		return did, nil
 	}
 	_, err = s.client.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
-		Bucket: &s.options.Bucket, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: append(rules, want)},
+		Bucket: &s.options.Bucket, LifecycleConfiguration: &types.BucketLifecycleConfiguration{Rules: append(rules, types.LifecycleRule{
+			Status: types.ExpirationStatusEnabled, Filter: &types.LifecycleRuleFilter{Prefix: &s.options.Prefix},
+			AbortIncompleteMultipartUpload: &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: aws.Int32(staleDays)},
+		})},
 	})
 	if err != nil {
 		return "", s.failed(ctx, "set the lifecycle rules", "", err)

@@ -65,7 +65,7 @@ func (s *Store) Check(ctx context.Context) error {
 		Bucket: &s.options.Bucket, Prefix: &s.options.Prefix, MaxKeys: aws.Int32(1),
 	})
 	if err != nil {
-		return s.failed(ctx, "check", "", err)
+		return s.failed(ctx, "look", "", err)
 	}
 	return nil
 }
