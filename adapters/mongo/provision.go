@@ -12,6 +12,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
 )
 
 // metaCollection holds what this package says about the others: formats and generations.
@@ -32,11 +33,26 @@ type index struct {
 // Provision creates the collections and indexes that are missing, and returns what it did, in words, or with dryRun
 // what it would do. Doing it again does nothing. The server needs it once, and again after an upgrade; starting says so.
 func (d *DB) Provision(ctx context.Context, dryRun bool) ([]string, error) {
-	return d.provision(ctx, dryRun, logCollection())
+	done, err := d.provision(ctx, dryRun, collection{name: metaCollection}, logCollection())
+	for _, v := range views() {
+		if err != nil {
+			break
+		}
+		var more []string
+		more, err = d.provisionView(ctx, dryRun, v)
+		done = append(done, more...)
+	}
+	return done, err
+}
+
+// views are the read models of this program.
+func views() []view {
+	playback := projections.PlaybackModel()
+	return []view{{playback.Name, playback.Version, nil}}
 }
 
 func (d *DB) provision(ctx context.Context, dryRun bool, collections ...collection) (done []string, err error) {
-	for _, c := range append([]collection{{name: metaCollection}}, collections...) {
+	for _, c := range collections {
 		exists, missing, err := d.missing(ctx, c)
 		if err != nil {
 			return done, fmt.Errorf("provision MongoDB: %w", err)

@@ -1,0 +1,266 @@
+package mongo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// A generation is one build of a read model: a collection of rows and a collection of steps. Which one is in use say
+// the pointer documents: the one with the highest number counts, and the next one is a new document under the next
+// number, so that of two who switch at once one does. Each version of a model has pointers of its own, and so programs
+// of two releases can run beside each other.
+type generation struct {
+	number int // of the pointer
+	name   string
+	rows   *mongo.Collection
+	steps  *mongo.Collection
+}
+
+// view is what there is to know of a read model to provision it.
+type view struct {
+	name    string
+	version int
+	indexes []index // of its rows
+}
+
+type generations struct {
+	db *DB
+	view
+
+	mu      sync.Mutex
+	current *generation
+	checked time.Time // when current was last looked up
+}
+
+type pointerDoc struct {
+	ID         string `bson:"_id"`
+	Number     int    `bson:"number"`
+	Generation string `bson:"generation"`
+}
+
+const (
+	// pointerAge is how old the knowledge of the pointer may be when a query begins, queryAge when it ends, and dropAge
+	// is how long a generation is kept after it was replaced: longer, so that no query finds it gone.
+	pointerAge = 500 * time.Millisecond
+	queryAge   = 2 * time.Second
+	dropAge    = 3 * time.Second
+)
+
+func (v view) pointers() string { return fmt.Sprintf("current/%s.%d/", v.name, v.version) }
+
+// prefix is how the collections of the view's generations begin.
+func (v view) prefix() string { return fmt.Sprintf("views_%s_%d_", v.name, v.version) }
+
+func (d *DB) generation(number int, name string) *generation {
+	return &generation{number: number, name: name, rows: d.db.Collection(name), steps: d.db.Collection(name + stepsSuffix)}
+}
+
+const stepsSuffix = "_steps"
+
+// pointer returns the current generation; ErrNotFound when there is none.
+func (d *DB) pointer(ctx context.Context, v view) (*generation, error) {
+	var p pointerDoc
+	err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: startingWith(v.pointers())}},
+		options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}})).Decode(&p)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return nil, fmt.Errorf("%w: database %s has no read model %s of version %d: run `cinelog provision`",
+			domain.ErrNotFound, d.db.Name(), v.name, v.version)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read model %s: %w", v.name, unavailable(ctx, err))
+	}
+	return d.generation(p.Number, p.Generation), nil
+}
+
+// startingWith selects strings by their prefix, as a range, so that the index serves it. A prefix ends below 0xff.
+func startingWith(prefix string) bson.D {
+	if prefix == "" {
+		return bson.D{{Key: "$gte", Value: ""}}
+	}
+	end := []byte(prefix)
+	end[len(end)-1]++
+	return bson.D{{Key: "$gte", Value: prefix}, {Key: "$lt", Value: string(end)}}
+}
+
+// point makes a generation the one with this number. It is no error when the number is taken: somebody else did it.
+func (d *DB) point(ctx context.Context, v view, number int, name string) error {
+	_, err := d.db.Collection(metaCollection).InsertOne(ctx, pointerDoc{
+		ID: fmt.Sprintf("%s%06d", v.pointers(), number), Number: number, Generation: name,
+	})
+	if err != nil && !mongo.IsDuplicateKeyError(err) {
+		return fmt.Errorf("switch read model %s: %w", v.name, unavailable(ctx, err))
+	}
+	return nil
+}
+
+// decide says once and for all whether a generation may come into use or was given up. It returns false when it was
+// decided before.
+func (d *DB) decide(ctx context.Context, generation, fate string) (bool, error) {
+	_, err := d.db.Collection(metaCollection).InsertOne(ctx, bson.D{{Key: "_id", Value: "fate/" + generation}, {Key: "fate", Value: fate}})
+	if mongo.IsDuplicateKeyError(err) {
+		return false, nil
+	}
+	return err == nil, unavailable(ctx, err)
+}
+
+// fate returns what was decided about a generation.
+func (d *DB) fate(ctx context.Context, generation string) (string, error) {
+	var f struct {
+		Fate string `bson:"fate"`
+	}
+	err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: "fate/" + generation}}).Decode(&f)
+	return f.Fate, unavailable(ctx, err)
+}
+
+const (
+	fateUsed    = "used"
+	fateDropped = "dropped"
+)
+
+// collections are what a generation consists of.
+func (v view) collections(generation string) []collection {
+	return []collection{{name: generation, indexes: v.indexes}, {name: generation + stepsSuffix}}
+}
+
+// create makes an empty generation that nobody uses yet.
+func (d *DB) create(ctx context.Context, v view) (*generation, error) {
+	name := v.prefix() + strings.ToLower(rand.Text()[:10])
+	if _, err := d.provision(ctx, false, v.collections(name)...); err != nil {
+		return nil, err
+	}
+	return d.generation(0, name), nil
+}
+
+// provisionView makes an empty generation the first one where there is none, and mends the indexes of the current one.
+func (d *DB) provisionView(ctx context.Context, dryRun bool, v view) ([]string, error) {
+	g, err := d.pointer(ctx, v)
+	if err == nil {
+		return d.provision(ctx, dryRun, v.collections(g.name)...)
+	}
+	done := []string{fmt.Sprintf("create read model %s of version %d", v.name, v.version)}
+	if dryRun || !errors.Is(err, domain.ErrNotFound) {
+		return done, asNil(err, domain.ErrNotFound)
+	}
+	if g, err = d.create(ctx, v); err != nil {
+		return nil, err
+	}
+	if used, err := d.decide(ctx, g.name, fateUsed); err != nil || !used {
+		return nil, err
+	}
+	if err := d.point(ctx, v, 1, g.name); err != nil {
+		return nil, err
+	}
+	return done, nil
+}
+
+// asNil returns err unless it is target.
+func asNil(err, target error) error {
+	if errors.Is(err, target) {
+		return nil
+	}
+	return err
+}
+
+// openGenerations looks the current generation up. ErrNotFound when something is not provisioned.
+func openGenerations(ctx context.Context, d *DB, v view) (*generations, error) {
+	gs := &generations{db: d, view: v}
+	g, err := gs.acquire(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range v.collections(g.name) {
+		if err := d.provisioned(ctx, c); err != nil {
+			return nil, fmt.Errorf("read model %s: %w", v.name, err)
+		}
+	}
+	return gs, nil
+}
+
+// acquire returns the current generation, after a look at the pointer if the last one is too long ago, or now.
+func (gs *generations) acquire(ctx context.Context, now bool) (*generation, error) {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	at := gs.db.now()
+	if !now && gs.current != nil && at.Sub(gs.checked) < pointerAge {
+		return gs.current, nil
+	}
+	g, err := gs.db.pointer(ctx, gs.view)
+	if err != nil {
+		return nil, err
+	}
+	if gs.current == nil || gs.current.name != g.name {
+		gs.current = g
+	}
+	gs.checked = at
+	return gs.current, nil
+}
+
+// with runs a query on the current generation, and again if that may have been dropped meanwhile.
+func (gs *generations) with(ctx context.Context, query func(*generation) error) error {
+	for {
+		g, err := gs.acquire(ctx, false)
+		if err != nil {
+			return err
+		}
+		err = query(g)
+		gs.mu.Lock()
+		sure := gs.db.now().Sub(gs.checked) < queryAge
+		gs.mu.Unlock()
+		if sure || ctx.Err() != nil {
+			return err
+		}
+		now, perr := gs.acquire(ctx, true)
+		if perr != nil || now.name == g.name {
+			return errors.Join(err, perr)
+		}
+	}
+}
+
+// others returns the generations of this version of the model that are not current.
+func (gs *generations) others(ctx context.Context, current string) ([]string, error) {
+	names, err := gs.db.db.ListCollectionNames(ctx, bson.D{})
+	if err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	names = slices.DeleteFunc(names, func(n string) bool {
+		return !strings.HasPrefix(n, gs.prefix()) || strings.HasSuffix(n, stepsSuffix) || n == current
+	})
+	return names, nil
+}
+
+// unused says whether a generation that is not current may be dropped, and sees to it that it never comes into use.
+func (gs *generations) unused(ctx context.Context, name string) (bool, error) {
+	if given, err := gs.db.decide(ctx, name, fateDropped); given || err != nil {
+		return given, err
+	}
+	if fate, err := gs.db.fate(ctx, name); fate == fateDropped || err != nil {
+		return err == nil, err
+	}
+	// Somebody decided to use it: he has, or is about to.
+	n, err := gs.db.db.Collection(metaCollection).CountDocuments(ctx, bson.D{
+		{Key: "_id", Value: startingWith(gs.pointers())}, {Key: "generation", Value: name},
+	})
+	return n > 0, unavailable(ctx, err)
+}
+
+// drop removes a generation that is not used any longer, or never will be.
+func (gs *generations) drop(ctx context.Context, name string) error {
+	for _, c := range gs.collections(name) {
+		if err := gs.db.db.Collection(c.name).Drop(ctx); err != nil {
+			return fmt.Errorf("drop an old %s: %w", gs.view.name, unavailable(ctx, err))
+		}
+	}
+	return nil
+}
