@@ -47,8 +47,8 @@ func (d *DB) Provision(ctx context.Context, dryRun bool) ([]string, error) {
 
 // views are the read models of this program.
 func views() []view {
-	playback := projections.PlaybackModel()
-	return []view{{playback.Name, playback.Version, nil}}
+	catalog, playback := projections.CatalogModel(), projections.PlaybackModel()
+	return []view{{catalog.Name, catalog.Version, catalogIndexes()}, {playback.Name, playback.Version, nil}}
 }
 
 func (d *DB) provision(ctx context.Context, dryRun bool, collections ...collection) (done []string, err error) {

@@ -28,3 +28,20 @@ func openRows(t testing.TB, uri string) *mongo.Rows[contract.Row] {
 	}
 	return rows
 }
+
+func TestCatalog(t *testing.T) {
+	t.Parallel()
+	contract.Catalog(t, func(t *testing.T) contract.CatalogStore {
+		t.Helper()
+		return openCatalog(t, newDatabase(t))
+	})
+}
+
+func openCatalog(t testing.TB, uri string) *mongo.Catalog {
+	t.Helper()
+	c, err := mongo.OpenCatalog(t.Context(), connect(t, uri))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
