@@ -17,6 +17,8 @@ type container struct {
 	demuxer string
 	// oneChunk says why its files cannot be sought exactly.
 	oneChunk string
+	// cut says that the header goes on beyond the end of this file, so that tracks may be missing.
+	cut bool
 }
 
 func notAVideo(detail string) error {
@@ -111,7 +113,8 @@ func sniffMP4(f *os.File, c container) (container, error) {
 		if size == 0 {
 			size = info.Size() - at
 		}
-		if size < header || size > info.Size()-at {
+		cut := size > info.Size()-at
+		if size < header || cut {
 			size = info.Size() - at // cut, or broken: FFmpeg may still find its way
 		}
 		switch kind {
@@ -120,7 +123,7 @@ func sniffMP4(f *os.File, c container) (container, error) {
 				return c, err
 			}
 		case "moov":
-			moov = true
+			moov, c.cut = true, cut
 			if err := refuseProtected(f, at, size); err != nil {
 				return c, err
 			}

@@ -116,6 +116,8 @@ func (p *probe) choose(streams []stream) error {
 		return &domain.Failure{Code: domain.UnsupportedCodec, Detail: fmt.Sprintf("the video codec %q is not supported", unsupported.Codec)}
 	case empty != nil:
 		return &domain.Failure{Code: domain.Malformed, Detail: "the video track holds no picture that can be decoded"}
+	case p.container.cut:
+		return &domain.Failure{Code: domain.Malformed, Detail: "the file is cut off within its header"}
 	}
 	return &domain.Failure{Code: domain.NoVideoTrack, Detail: "the file has no video track"}
 }
