@@ -157,17 +157,51 @@ func (r commitRow) decode(keep func(domain.Recorded) bool) ([]domain.Recorded, e
 	return out, nil
 }
 
-// decodeBody takes apart what encodeBody put together. Most commits have one event: of those the data is cut out where
-// encodeBody put it, as parsing JSON is most of the time that reading takes, and the event's own decoding parses the
-// data anyway.
+// decodeBody takes apart what encodeBody put together: it cuts the data out where encodeBody put it, as parsing JSON is
+// most of the time that reading takes, and the event's own decoding parses the data anyway.
 func decodeBody(body []byte, events int) ([]storedEvent, error) {
-	if rest, ok := bytes.CutPrefix(body, []byte(`[{"type":"`)); ok && events == 1 {
-		eventType, rest, ok := bytes.Cut(rest, []byte(`","data":`))
-		if data, closed := bytes.CutSuffix(rest, []byte(`}]`)); ok && closed {
-			return []storedEvent{{Type: string(eventType), Data: data}}, nil
-		}
+	if stored, ok := cutBody(body, events); ok {
+		return stored, nil
 	}
 	var stored []storedEvent
 	err := json.Unmarshal(body, &stored)
 	return stored, err
+}
+
+func cutBody(body []byte, events int) (stored []storedEvent, ok bool) {
+	stored = make([]storedEvent, 0, events)
+	for before := `[{"type":"`; ; before = `},{"type":"` {
+		rest, ok := bytes.CutPrefix(body, []byte(before))
+		if !ok {
+			return stored, string(body) == `}]` && len(stored) == events
+		}
+		eventType, rest, ok := bytes.Cut(rest, []byte(`","data":`))
+		if !ok {
+			return nil, false
+		}
+		end := endOfObject(rest)
+		stored = append(stored, storedEvent{Type: string(eventType), Data: rest[:end]})
+		body = rest[end:]
+	}
+}
+
+// endOfObject returns how long the JSON object is that b begins with. Where b is no JSON it may be wrong by anything.
+func endOfObject(b []byte) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{':
+			depth++
+		case c == '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(b)
 }
