@@ -1,31 +1,240 @@
 package main
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
-// A file name that would be a program if a title were taken for HTML.
-const hostileTitle = `Kubernetes für <img src=x onerror=alert(1)>`
+// hostileTitle would be a program if a title were taken for HTML.
+const hostileTitle = `Kubernetes für <img src=x onerror=alert(1)> Anfänger`
 
-func TestThePageFromUploadToPlayback(t *testing.T) {
+// TestThePage goes the ways of a person with a browser. All share one browser and one server, one after the other: the
+// machine has enough to do with one.
+func TestThePage(t *testing.T) {
 	dir := t.TempDir()
 	clip := filepath.Join(dir, hostileTitle+".mp4")
-	if err := makeSample(t.Context(), clip, 9); err != nil {
+	if err := makeSample(t.Context(), clip, 6); err != nil {
 		t.Fatal(err)
 	}
-	a := serveForTest(t, filepath.Join(dir, "data"))
-	b := open(t, startChromium(t), a.url(), "/")
+	long := filepath.Join(dir, "A long one.mp4")
+	repeat(t, clip, long, 100)
+	browser := startChromium(t)
+	server := serveForTest(t, filepath.Join(dir, "data")).url()
+
+	t.Run("a chosen file is uploaded, encoded, played and found", func(t *testing.T) { chooseAndWatch(t, browser, server, clip) })
+	t.Run("a file that is no video is explained", func(t *testing.T) { explainRefusal(t, browser, server) })
+	t.Run("a broken upload can be tried again", func(t *testing.T) { retryUpload(t, browser, server) })
+	t.Run("it fits a narrow screen", func(t *testing.T) { fitNarrowScreen(t, browser, server) })
+	t.Run("everything can be done by keyboard", func(t *testing.T) { useKeyboard(t, browser, server) })
+	t.Run("the documentation of the API is there", func(t *testing.T) { readDocs(t, browser, server) })
+	t.Run("a dropped file plays while it is encoded", func(t *testing.T) { watchWhileEncoding(t, browser, server, long) })
+	t.Run("it asks once a second, and never unseen or idle", func(t *testing.T) { askGently(t, browser, server) })
+}
+
+func chooseAndWatch(t *testing.T, browser context.Context, server, clip string) {
+	b := open(t, browser, server, "/")
+	b.waitFor(`document.body.innerText.includes('No videos yet')`)
+	b.do(chromedp.Evaluate[chromedp.Void](`
+		window.said = [];
+		new MutationObserver(() => said.push(document.querySelector('#uploads .soft').textContent))
+			.observe(document.querySelector('#uploads'), {subtree: true, childList: true, characterData: true}), undefined`))
 	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{clip}))
-	b.waitFor(`document.querySelector('#uploads a')`)
-	address := evaluate[string](b, `document.querySelector('#uploads a').href`)
-	if !strings.HasPrefix(address, a.url()+"/#/v/") {
-		t.Fatalf("the link to the player is %q", address)
+	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'ready'`)
+	said := strings.Join(evaluate[[]string](b, "said"), "\n")
+	for _, want := range []string{"Uploading 0 %", "Uploading 100 %", "Uploaded", "Ready"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the upload never said %q, but:\n%s", want, said)
+		}
+	}
+	if name := evaluate[string](b, `document.querySelector('#uploads strong').textContent`); name != filepath.Base(clip) {
+		t.Errorf("the upload is called %q", name)
+	}
+
+	b.waitFor(`document.querySelector('#videos img')?.naturalWidth > 0`) // the poster
+	if title := evaluate[string](b, `document.querySelector('#videos h2').textContent`); title != hostileTitle {
+		t.Errorf("the title in the list is %q", title)
+	}
+	if length := evaluate[string](b, `document.querySelector('#videos .length').textContent`); length != "0:06" {
+		t.Errorf("the length in the list is %q", length)
 	}
 	b.do(chromedp.Click(chromedp.CSS("#uploads a")))
-	b.waitFor(`document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames > 30`)
-	b.waitFor(`document.querySelector('video').currentTime > 5`)
+	b.mustPlay()
+	if title := evaluate[string](b, `document.querySelector('#player-view h1').textContent`); title != hostileTitle {
+		t.Errorf("the title of the player is %q", title)
+	}
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('video').playbackRate = 4, undefined`))
+	b.waitFor(`document.querySelector('video').ended`)
+	if ranges := evaluate[string](b, `(v => v.buffered.length + ' ' + v.currentTime.toFixed(1))(document.querySelector('video'))`); ranges != "1 6.0" {
+		t.Errorf("ranges in the buffer and time at the end: %s, want 1 6.0", ranges)
+	}
+	happened := wait[string](b, `document.querySelector('.timeline')?.innerText`)
+	for _, event := range []string{"created", "uploaded", "source_inspected", "transcode_planned", "chunk_transcoded", "rendition_produced", "published"} {
+		if !strings.Contains(happened, "video."+event+".v1") {
+			t.Errorf("%s is not in the timeline:\n%s", event, happened)
+		}
+	}
+
+	for query, found := range map[string]int{"kub": 1, "anfan kub": 1, "nothing": 0} {
+		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#q').select(), undefined`), chromedp.KeyEvent(query))
+		b.waitFor(fmt.Sprintf(`document.querySelector('#list-title').textContent === 'Results for “%s”' &&
+			document.querySelectorAll('#videos li').length === %d`, query, found))
+	}
+}
+
+// mustPlay waits until moving pictures are seen, and looks at one.
+func (b *tab) mustPlay() {
+	b.t.Helper()
+	b.waitFor(`document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames > 5`)
+	before := evaluate[[]float64](b, `(v => [v.currentTime, v.getVideoPlaybackQuality().totalVideoFrames])(document.querySelector('video'))`)
+	b.waitFor(fmt.Sprintf(`(v => v.currentTime > %f && v.getVideoPlaybackQuality().totalVideoFrames > %f)(document.querySelector('video'))`,
+		before[0]+0.5, before[1]+10))
+	colours := evaluate[int](b, `(() => {
+		const canvas = new OffscreenCanvas(64, 36).getContext('2d');
+		canvas.drawImage(document.querySelector('video'), 0, 0, 64, 36);
+		return new Set(new Uint32Array(canvas.getImageData(0, 0, 64, 36).data.buffer)).size;
+	})()`)
+	if colours < 20 {
+		b.t.Errorf("the picture has %d colours, want a test pattern", colours)
+	}
+}
+
+func explainRefusal(t *testing.T, browser context.Context, server string) {
+	file := filepath.Join(t.TempDir(), "Shopping list.mp4")
+	if err := os.WriteFile(file, []byte("milk, bread, a film\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, browser, server, "/")
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}))
+	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'failed'`)
+	row := evaluate[string](b, `document.querySelector('#uploads').innerText`)
+	for _, want := range []string{"This is not a video", "Choose a video file: MP4"} {
+		if !strings.Contains(row, want) {
+			t.Errorf("the upload says %q, want %q in it", row, want)
+		}
+	}
+	if told := evaluate[string](b, `document.querySelector('#announce').textContent`); !strings.Contains(told, "This is not a video") {
+		t.Errorf("screen readers are told %q", told)
+	}
+	// Its page says so too.
+	b.waitFor(`document.querySelector('#videos [data-status=failed]')`)
+	b.do(chromedp.Click(chromedp.CSS("[data-status=failed] a")))
+	b.waitFor(`document.querySelector('.stage').innerText.includes('Choose a video file: MP4')`)
+	b.do(chromedp.NavigateBack())
+	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Remove
+	b.waitFor(`!document.querySelector('#uploads li') && !document.querySelector('#videos [data-status=failed]')`)
+}
+
+func retryUpload(t *testing.T, browser context.Context, server string) {
+	file := filepath.Join(t.TempDir(), "note.mp4")
+	if err := os.WriteFile(file, []byte("not a film\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := open(t, browser, server, "/")
+	b.forgive("ERR_INTERNET_DISCONNECTED")
+	b.waitFor(`document.querySelector('#videos li')`)
+	cut := func(addresses ...string) {
+		rules := make([]*network.Conditions, len(addresses))
+		for i, a := range addresses {
+			rules[i] = &network.Conditions{URLPattern: a, Offline: true, DownloadThroughput: -1, UploadThroughput: -1}
+		}
+		call(b, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: rules})
+	}
+	advice := `document.querySelector('#uploads .why')?.innerText.includes('Check that the server runs, then try again')`
+	cut("")
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}))
+	b.waitFor(advice)
+	b.waitFor(`document.querySelector('#away').checkVisibility()`)
+	cut(server + "/v1/videos/*/source")
+	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Try again
+	b.waitFor(`!document.querySelector('#away').checkVisibility() && ` + advice)
+	cut()
+	b.do(chromedp.Click(chromedp.CSS("#uploads button")))                        // Try again
+	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'failed'`) // it arrived, and is no video
+	if created := len(b.asked("POST", "/v1/videos")); created != 2 {
+		t.Errorf("%d requests to create a video, want one that did not arrive and one", created)
+	}
+	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Remove
+	b.waitFor(`!document.querySelector('#uploads li') && document.querySelectorAll('#videos li').length === 1`)
+}
+
+func watchWhileEncoding(t *testing.T, browser context.Context, server, long string) {
+	b := open(t, browser, server, "/")
+	drag := func(kind input.DispatchDragEventType) {
+		call(b, input.DispatchDragEvent, input.DispatchDragEventParams{
+			Type: kind, X: 600, Y: 500, Data: &input.DragData{Items: []*input.DragDataItem{}, Files: []string{long}, DragOperationsMask: 1},
+		})
+	}
+	drag(input.DispatchDragEventTypeDragEnter)
+	b.waitFor(`document.body.classList.contains('dropping')`)
+	drag(input.DispatchDragEventTypeDragOver)
+	drag(input.DispatchDragEventTypeDrop)
+	b.waitFor(`/^Can be watched, encoding \d+ %$/.test(document.querySelector('#uploads .soft')?.textContent)`)
+	b.do(chromedp.Focus(chromedp.CSS("#uploads a")), chromedp.KeyEvent(kb.Enter))
+	b.mustPlay()
+	facts := evaluate[string](b, `document.querySelector('#player-view .soft').textContent`)
+	if !strings.HasPrefix(facts, "Encoding ") {
+		t.Fatalf("the encode ended before the playback began (%s): make the clip longer", facts)
+	}
+	// Over the ends of the first chunks (at 4 and 20 s), with what a choice of quality does.
+	lowest := evaluate[string](b, `(q => {
+		q.selectedIndex = q.length - 1;
+		q.dispatchEvent(new Event('change'));
+		document.querySelector('video').playbackRate = 4;
+		return q.selectedOptions[0].textContent;
+	})(document.querySelector('#quality'))`)
+	b.waitFor(`document.querySelector('video').currentTime > 21`)
+	if now := evaluate[string](b, `player.levels[player.currentLevel].height + 'p'`); now != lowest {
+		t.Errorf("%s was chosen, and %s plays", lowest, now)
+	}
+	if updates := evaluate[int](b, `playerUpdates.filter((u) => u === 'growing').length`); updates < 2 {
+		t.Errorf("the playlist was seen growing %d times", updates)
+	}
+	b.mustPlay()
+}
+
+func readDocs(t *testing.T, browser context.Context, server string) {
+	b := open(t, browser, server, "/docs")
+	var api struct {
+		Paths map[string]map[string]any `json:"paths"`
+	}
+	if err := (&client{server: server}).call(t.Context(), "GET", "/openapi.json", nil, &api); err != nil {
+		t.Fatal(err)
+	}
+	operations := 0
+	for _, path := range api.Paths {
+		operations += len(path)
+	}
+	if operations < 10 {
+		t.Fatalf("the API has %d operations", operations)
+	}
+	b.waitFor(fmt.Sprintf(`document.querySelectorAll('.opblock').length === %d`, operations))
+	b.do(chromedp.Click(chromedp.CSS(".opblock-summary-control")))
+	b.waitFor(`document.querySelector('.opblock.is-open .responses-table')`)
+}
+
+// repeat makes a clip with a smaller picture of one, so many times over: cheap to encode, and yet so long that it takes
+// longer than somebody looks.
+func repeat(t *testing.T, clip, to string, times int) {
+	t.Helper()
+	small := filepath.Join(t.TempDir(), "small.mp4")
+	for _, args := range [][]string{
+		{"-i", "file:" + clip, "-vf", "scale=640:360", "-preset", "ultrafast", "-g", "60", "file:" + small},
+		{"-stream_loop", strconv.Itoa(times - 1), "-i", "file:" + small, "-c", "copy", "file:" + to},
+	} {
+		args = append([]string{"-nostdin", "-v", "error"}, args...)
+		if out, err := exec.CommandContext(t.Context(), "ffmpeg", args...).CombinedOutput(); err != nil {
+			t.Fatalf("make a long clip: %v: %s", err, out)
+		}
+	}
 }

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/chromedp/cdproto/accessibility"
+	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// useKeyboard finds, watches and leaves the one video that is there, without a mouse, and deletes it.
+func useKeyboard(t *testing.T, browser context.Context, server string) {
+	b := open(t, browser, server, "/")
+	b.waitFor(`document.querySelector('#videos a')`)
+	for _, want := range []string{".skip", ".brand", "#q", ".quiet", "#file", "#videos a"} {
+		b.press(kb.Tab)
+		b.mustFocus(want)
+	}
+	b.mustHaveNames()
+	b.press("/")
+	b.mustFocus("#q")
+	b.press("kub")
+	b.waitFor(`document.querySelector('#list-message').textContent === '1 found.'`)
+	b.press(kb.Tab + kb.Tab + kb.Tab)
+	b.mustFocus("#videos a")
+	b.press(kb.Enter)
+	b.waitFor(`document.activeElement.matches('#player-view h1')`) // so a screen reader says what this is
+	b.mustPlay()
+	b.mustHaveNames()
+	b.do(chromedp.NavigateBack())
+	b.waitFor(`document.activeElement.matches('#videos a')`) // where one was
+	b.press(kb.Enter)
+	b.waitFor(`document.activeElement.matches('#player-view h1')`)
+	for range 20 { // browsers differ in how many controls a player has
+		if evaluate[bool](b, `document.activeElement.textContent === 'Delete'`) {
+			break
+		}
+		b.press(kb.Tab)
+	}
+	b.mustFocus(".tools button:last-child")
+	b.press(kb.Enter)
+	b.waitFor(`document.querySelector('#list-message').textContent === 'No videos yet. Choose one above, or drop it anywhere on this page.'`)
+	if want := []string{"Delete “" + hostileTitle + "” for ever?"}; !slices.Equal(b.dialogs, want) {
+		t.Errorf("the page asked %q, want %q", b.dialogs, want)
+	}
+}
+
+func (b *tab) press(keys string) {
+	b.t.Helper()
+	b.do(chromedp.KeyEvent(keys))
+}
+
+// mustFocus says that an element has the focus, and that one sees it: at it, or at the label of a hidden one.
+func (b *tab) mustFocus(selector string) {
+	b.t.Helper()
+	b.waitFor(`document.hasFocus()`)
+	state := evaluate[string](b, fmt.Sprintf(`(e => !e.matches(%q) ? 'not focused, but ' + e.outerHTML.slice(0, 100)
+		: [e, ...(e.labels || [])].some((n) => getComputedStyle(n).outlineStyle === 'solid') ? '' : 'focused without an outline'
+	)(document.activeElement)`, selector))
+	if state != "" {
+		b.t.Fatalf("%s is %s", selector, state)
+	}
+}
+
+// mustHaveNames says that a screen reader has a name for everything that can be used.
+func (b *tab) mustHaveNames() {
+	b.t.Helper()
+	used := 0
+	for _, node := range call(b, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{}).Nodes {
+		role, name := axText(node.Role), axText(node.Name)
+		if node.Ignored || !slices.Contains([]string{"button", "link", "searchbox", "textbox", "combobox", "progressbar", "Video", "image", "list"}, role) {
+			continue
+		}
+		used++
+		if name == "" && role != "list" {
+			b.t.Errorf("a %s has no name: %s", role, evaluate[string](b, `document.body.innerText`))
+		}
+	}
+	if used < 5 {
+		b.t.Errorf("%d elements can be used", used)
+	}
+}
+
+func axText(v *accessibility.Value) string {
+	if v == nil {
+		return ""
+	}
+	var s string
+	_ = json.Unmarshal(v.Value, &s) // not all values are texts
+	return s
+}
+
+// fitNarrowScreen looks for what sticks out at the width of a telephone.
+func fitNarrowScreen(t *testing.T, browser context.Context, server string) {
+	b := open(t, browser, server, "/")
+	b.do(chromedp.EmulateViewport(400, 800))
+	fits := func(view string) {
+		t.Helper()
+		if wide := evaluate[[]string](b, `[...document.querySelectorAll('body *')].filter((e) => e.checkVisibility() && !e.closest('.hidden, .skip')
+			&& e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML.slice(0, 80))`); len(wide) > 0 {
+			t.Errorf("at 400 px these stick out of the %s: %q", view, wide)
+		}
+	}
+	b.waitFor(`document.querySelector('#videos a')`)
+	fits("list")
+	b.do(chromedp.Click(chromedp.CSS("#videos a")))
+	b.waitFor(`document.querySelector('.timeline li') && document.querySelector('video')?.readyState > 0`)
+	fits("player")
+}
+
+// askGently lets minutes pass on the page's clock, which the browser can wind on.
+func askGently(t *testing.T, browser context.Context, server string) {
+	b := open(t, browser, server, "/")
+	b.waitFor(`document.querySelector('#videos [data-status=processing]')`)
+	b.waitFor(`document.readyState === 'complete'`)
+	seconds := func(n int) int {
+		t.Helper()
+		before := len(b.asked("GET", "/"))
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		defer cancel()
+		expired := chromedp.Events(ctx, emulation.VirtualTimeBudgetExpired)
+		call(b, emulation.SetVirtualTimePolicy, emulation.SetVirtualTimePolicyParams{
+			Policy: emulation.VirtualTimePolicyPauseIfNetworkFetchesPending, Budget: new(float64(1000 * n)),
+		})
+		for _, err := range expired {
+			if err != nil {
+				t.Fatalf("wind the clock on: %v", err)
+			}
+			break
+		}
+		return len(b.asked("GET", "/")) - before
+	}
+	window := call(b, cdpbrowser.GetWindowForTarget, cdpbrowser.GetWindowForTargetParams{})
+	look := func(state cdpbrowser.WindowState, visibility string) {
+		t.Helper()
+		call(b, cdpbrowser.SetWindowBounds, cdpbrowser.SetWindowBoundsParams{WindowID: window.WindowID, Bounds: &cdpbrowser.Bounds{WindowState: state}})
+		b.waitFor(fmt.Sprintf(`document.visibilityState === %q`, visibility))
+	}
+
+	if n := seconds(60); n < 30 || n > 60 {
+		t.Errorf("%d requests in 60 s with videos in work, want at most one a second", n)
+	}
+	look(cdpbrowser.WindowStateMinimized, "hidden")
+	if n := seconds(60); n > 0 {
+		t.Errorf("%d requests in 60 s that nobody looked at the page", n)
+	}
+	look(cdpbrowser.WindowStateNormal, "visible")
+	if n := seconds(60); n < 30 || n > 60 {
+		t.Errorf("%d requests in 60 s after the page was seen again", n)
+	}
+	deleteAll(t, server)
+	b = open(t, browser, server, "/")
+	b.waitFor(`document.querySelector('#list-message').textContent.startsWith('No videos yet')`)
+	if n := seconds(60); n > 0 {
+		t.Errorf("%d requests in 60 s without a video in work", n)
+	}
+}
+
+func deleteAll(t *testing.T, server string) {
+	t.Helper()
+	cl := &client{server: server}
+	var all struct {
+		Items []answer `json:"items"`
+	}
+	if err := cl.call(t.Context(), "GET", "/v1/videos", nil, &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range all.Items {
+		if err := cl.call(t.Context(), "DELETE", "/v1/videos/"+v.ID, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
