@@ -179,7 +179,13 @@ func cutBody(body []byte, events int) (stored []storedEvent, ok bool) {
 		if !ok {
 			return nil, false
 		}
-		end := endOfObject(rest)
+		end := len(rest) - len(`}]`) // the last one ends where the body does
+		if len(stored) < events-1 {
+			end = endOfObject(rest)
+		}
+		if end < 0 {
+			return nil, false
+		}
 		stored = append(stored, storedEvent{Type: string(eventType), Data: rest[:end]})
 		body = rest[end:]
 	}
@@ -187,21 +193,34 @@ func cutBody(body []byte, events int) (stored []storedEvent, ok bool) {
 
 // endOfObject returns how long the JSON object is that b begins with. Where b is no JSON it may be wrong by anything.
 func endOfObject(b []byte) int {
-	depth, quoted := 0, false
+	depth := 0
 	for i := 0; i < len(b); i++ {
-		switch c := b[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{':
+		switch b[i] {
+		case '"':
+			i += endOfString(b[i+1:])
+		case '{':
 			depth++
-		case c == '}':
+		case '}':
 			if depth--; depth == 0 {
 				return i + 1
 			}
 		}
+	}
+	return len(b)
+}
+
+// endOfString returns where the JSON string ends that b begins in: after its closing quote.
+func endOfString(b []byte) int {
+	for i := 0; i < len(b); {
+		quote := bytes.IndexByte(b[i:], '"')
+		if quote < 0 {
+			break
+		}
+		escape := bytes.IndexByte(b[i:i+quote], '\\')
+		if escape < 0 {
+			return i + quote + 1
+		}
+		i += escape + 2
 	}
 	return len(b)
 }
