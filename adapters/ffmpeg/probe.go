@@ -40,7 +40,6 @@ type stream struct {
 // probe is a source as its headers tell it, with the tracks that are used of it.
 type probe struct {
 	container container
-	name      string // of the format
 	start     float64
 	duration  string
 	video     stream
@@ -60,7 +59,6 @@ func (e *Encoder) probe(ctx context.Context, path string) (probe, error) {
 	var doc struct {
 		Streams []stream `json:"streams"`
 		Format  struct {
-			Name     string `json:"format_name"`
 			Start    string `json:"start_time"`
 			Duration string `json:"duration"`
 		} `json:"format"`
@@ -82,7 +80,7 @@ func (e *Encoder) probe(ctx context.Context, path string) (probe, error) {
 	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
 		return p, fmt.Errorf("read what ffprobe says: %w", err)
 	}
-	p.name, p.duration = doc.Format.Name, doc.Format.Duration
+	p.duration = doc.Format.Duration
 	p.start, _ = strconv.ParseFloat(doc.Format.Start, 64) // "N/A" is 0
 	return p, p.choose(doc.Streams)
 }
