@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -129,7 +130,10 @@ func explainRefusal(t *testing.T, browser context.Context, server string) {
 	// Its page says so too.
 	b.waitFor(`document.querySelector('#videos [data-status=failed]')`)
 	b.do(chromedp.Click(chromedp.CSS("[data-status=failed] a")))
-	b.waitFor(`document.querySelector('.stage').innerText.includes('Choose a video file: MP4')`)
+	b.waitFor(`document.querySelector('.stage')?.innerText.includes('Choose a video file: MP4')`)
+	if shown := evaluate[[]string](b, `[...document.querySelector('.stage').childNodes].map((n) => n.nodeName)`); !slices.Equal(shown, []string{"H2", "P", "P"}) {
+		t.Errorf("the page of a refused video has %q", shown)
+	}
 	b.do(chromedp.NavigateBack())
 	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Remove
 	b.waitFor(`!document.querySelector('#uploads li') && !document.querySelector('#videos [data-status=failed]')`)
@@ -152,12 +156,15 @@ func retryUpload(t *testing.T, browser context.Context, server string) {
 	}
 	advice := `document.querySelector('#uploads .why')?.innerText.includes('Check that the server runs, then try again')`
 	cut("")
+	b.do(chromedp.KeyEvent("/kub"))
+	b.waitFor(`document.querySelector('#list-message').textContent.startsWith('The list could not be loaded')`)
 	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}))
 	b.waitFor(advice)
 	b.waitFor(`document.querySelector('#away').checkVisibility()`)
 	cut(server + "/v1/videos/*/source")
 	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Try again
 	b.waitFor(`!document.querySelector('#away').checkVisibility() && ` + advice)
+	b.waitFor(`document.querySelector('#list-message').textContent === '1 found.'`) // the list has asked again by itself
 	cut()
 	b.do(chromedp.Click(chromedp.CSS("#uploads button")))                        // Try again
 	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'failed'`) // it arrived, and is no video

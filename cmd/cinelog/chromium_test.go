@@ -23,7 +23,7 @@ import (
 
 // patience is how long a test waits for one thing to happen in the browser: long, since the machine may be busy with
 // FFmpeg. Nothing takes that long where all is well.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // startChromium starts a browser with a fresh profile; it ends with the test.
 func startChromium(t *testing.T) context.Context {

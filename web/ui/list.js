@@ -2,7 +2,7 @@
 import {get} from './api.js';
 import {failure} from './advice.js';
 import {$, clock, day, el, encoding, percent, setText, size} from './dom.js';
-import {follow} from './work.js';
+import {follow, later} from './work.js';
 
 const PAGE = 24;
 const LARGEST = 100; // that one answer may have
@@ -15,11 +15,11 @@ let question = new AbortController();
 /** search asks for videos that match, all where q is empty. */
 export function search(q) {
   query = q;
-  return load();
+  reload();
 }
 
 /** reload asks again, for as many as are shown. */
-export function reload() { return load(); }
+export function reload() { load().catch(failed); }
 
 /** leave ends the questions about videos in work while another view is shown. */
 export function leave() {
@@ -34,20 +34,32 @@ async function load(more = false) {
   const params = new URLSearchParams({limit: String(shown)});
   if (query) params.set('q', query);
   if (more && cursor) params.set('cursor', cursor);
-  try {
-    const answer = await get(`/v1/videos?${params}`, question.signal);
-    place(answer.items, more);
-    cursor = answer.next_cursor || '';
-    $('more').hidden = !cursor;
-    say();
-  } catch (err) {
-    if (err.name !== 'AbortError') setText($('list-message'), `The list could not be loaded: ${err.message}.`);
-  }
+  const answer = await get(`/v1/videos?${params}`, question.signal);
+  place(answer.items, more);
+  cursor = answer.next_cursor || '';
+  $('more').hidden = !cursor;
+  say();
+}
+
+function failed(err) {
+  if (err.name === 'AbortError') return;
+  setText($('list-message'), `The list could not be loaded: ${err.message}.`);
+  if (!err.passing) return;
+  later('list', async () => {
+    if ($('list-view').hidden) return;
+    try {
+      await load();
+    } catch (again) {
+      failed(again);
+      throw again; // so that the next question comes later
+    }
+  });
 }
 
 function say() {
   setText($('list-title'), query ? `Results for “${query}”` : 'Videos');
   const count = cards.size;
+  $('list-view').classList.toggle('empty', !count && !query);
   let text = '';
   if (query) text = count ? `${count}${cursor ? ' or more' : ''} found.` : 'Nothing found. Every word must be the beginning of a word in the title, the description or the tags.';
   else if (!count) text = 'No videos yet. Choose one above, or drop it anywhere on this page.';
@@ -108,7 +120,7 @@ function update(card, video) {
   card.bar.hidden = video.status !== 'processing';
   card.bar.value = video.progress;
   const why = video.status === 'failed' ? failure(video.error).title : '';
-  setText(card.meta, [why, day(video.created_at), !why && video.source && size(video.source.bytes)].filter(Boolean).join(' · '));
+  setText(card.meta, why || [day(video.created_at), video.source && size(video.source.bytes)].filter(Boolean).join(' · '));
   setText(card.tags, video.tags.slice(0, 4).map((tag) => `#${tag}`).join('  '));
   if (video.status === 'processing') {
     card.unfollow ||= follow(video.id, (now) => {
@@ -135,6 +147,6 @@ function stateOf(video) {
 
 $('more').addEventListener('click', async () => {
   const last = $('videos').lastElementChild;
-  await load(true);
+  await load(true).catch(failed);
   last?.nextElementSibling?.querySelector('a').focus();
 });

@@ -5,6 +5,8 @@ import {announce, button, el} from './dom.js';
 /** play puts a player on the stage and returns a function that takes it away. */
 export function play(stage, quality, video) {
   const element = el('video', {controls: true, playsInline: true, autoplay: true, 'aria-label': video.title});
+  const [shape] = video.renditions;
+  if (shape) element.style.aspectRatio = `${shape.width} / ${shape.height}`; // so that nothing moves when it loads
   if (video.playback.poster) element.poster = video.playback.poster;
   const trouble = el('p', {className: 'trouble bad', role: 'alert', hidden: true});
   stage.replaceChildren(element, trouble);

@@ -5,6 +5,7 @@ import {$, announce, button, clock, el, encoding, moment, setText, size} from '.
 import {play} from './playback.js';
 import {follow, later} from './work.js';
 import {timeline} from './timeline.js';
+import {upload} from './upload.js';
 
 let close = () => {};
 
@@ -75,9 +76,8 @@ function newView(id) {
   view.message = el('p', {className: 'bad', role: 'status'});
   view.quality = el('select', {id: 'quality'});
   view.qualityLabel = el('label', {className: 'pick', hidden: true}, 'Quality ', view.quality);
-  view.tools = el('div', {className: 'tools', hidden: true}, view.qualityLabel,
-    button('Copy stream address', (e) => copy(e.target, `${location.origin}/play/${id}/master.m3u8`)),
-    button('Delete', () => remove(id, view)));
+  view.copy = button('Copy stream address', () => copy(view.copy, `${location.origin}/play/${id}/master.m3u8`));
+  view.tools = el('div', {className: 'tools', hidden: true}, view.qualityLabel, view.copy, button('Delete', () => remove(id, view)));
   view.tags = el('p', {className: 'tags'});
   view.text = el('p', {className: 'text'});
   view.renditions = el('tbody');
@@ -105,7 +105,7 @@ function describe(view, video) {
     el('td', {textContent: r.average_bandwidth ? `${(r.average_bandwidth / 1e6).toFixed(2)} Mb/s` : '–'}),
     el('td', {textContent: r.status}))));
   view.tools.hidden = false;
-  view.qualityLabel.hidden = !video.playback;
+  view.qualityLabel.hidden = view.copy.hidden = !video.playback;
   view.more.hidden = false;
   view.more.firstElementChild.hidden = !video.renditions.length;
 }
@@ -114,18 +114,27 @@ function describe(view, video) {
 function placeholder(view, video) {
   if (video.status === 'failed') {
     const why = failure(video.error);
-    const again = button('Try again', async () => {
-      again.disabled = true;
-      try { await view.encode(); } catch (err) { setText(view.message, `That did not succeed: ${err.message}`); }
-    }, '');
     view.stage.replaceChildren(el('h2', {className: 'bad', textContent: why.title}), el('p', {textContent: why.advice}),
-      el('p', {className: 'soft', textContent: why.detail}), why.again ? again : null);
+      el('p', {className: 'soft', textContent: why.detail}));
+    if (why.again) {
+      const again = button('Try again', async () => {
+        again.disabled = true;
+        try { await view.encode(); } catch (err) { setText(view.message, `That did not succeed: ${err.message}`); }
+      }, '');
+      view.stage.append(again);
+    }
     announce(`${why.title}. ${why.advice}`);
     return;
   }
   if (video.status === 'waiting') {
+    const file = el('input', {type: 'file', className: 'hidden', id: 'its-file', accept: $('file').accept});
+    file.onchange = () => {
+      upload(file.files, video);
+      location.hash = '#/';
+    };
     view.stage.replaceChildren(el('h2', {textContent: 'There is no file yet'}),
-      el('p', {className: 'soft', textContent: 'Its upload has not ended. If it was broken off, delete this and upload the file again.'}));
+      el('p', {className: 'soft', textContent: 'Its upload has not ended. If it was broken off, start it again.'}),
+      el('p', {}, file, el('label', {className: 'button', htmlFor: file.id, textContent: 'Choose its file'})));
     return;
   }
   view.bar ||= el('progress', {max: 1, 'aria-label': 'Progress'});

@@ -1,5 +1,5 @@
 // The events of a video, in words. Events of one kind that follow each other are told in one line.
-import {el, size} from './dom.js';
+import {clock, el, size} from './dom.js';
 
 const told = {
   created: () => ['Created', ''],
@@ -51,8 +51,7 @@ function words(type, data) {
 
 function after(ms) {
   if (ms < 60_000) return `+${(ms / 1000).toFixed(2)} s`;
-  if (ms < 3_600_000) return `+${Math.floor(ms / 60_000)} min`;
-  return `+${Math.floor(ms / 3_600_000)} h`;
+  return `+${clock(ms / 1000)}`;
 }
 
 const count = (n, noun) => `${n} ${noun}${n === 1 ? '' : 's'}`;

@@ -12,9 +12,11 @@ let changed = () => {};
 /** onUpload sets what is called when there is another video. */
 export function onUpload(then) { changed = then; }
 
-export function upload(files) {
+/** upload sends files, each as a new video, or one as the file of a video that waits for it. */
+export function upload(files, video = null) {
   for (const file of files) {
     const row = newRow(file);
+    row.video = video;
     open++;
     turn = turn.then(() => send(row)).finally(() => open--);
   }
@@ -58,7 +60,7 @@ async function send(row) {
     const progress = (sent) => show(row, 'sending', `Uploading ${percent(sent / file.size)} of ${size(file.size)}`, sent / (file.size || 1),
       [button('Cancel', () => cancel(row))]);
     progress(0);
-    await put(row.video.upload.put_url, file, row.cancel, progress);
+    await put(`/v1/videos/${row.video.id}/source`, file, row.cancel, progress);
     show(row, 'sent', 'Uploaded, waits to be encoded', 0, []);
     follow(row.video.id, (video) => followed(row, video));
     changed();
