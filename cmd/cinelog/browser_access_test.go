@@ -46,8 +46,8 @@ func useKeyboard(t *testing.T, browser context.Context, server string) {
 	b.mustFocus(".tools button:last-child")
 	b.press(kb.Enter)
 	b.waitFor(`document.querySelector('#list-message').textContent === 'No videos yet. Choose one above, or drop it anywhere on this page.'`)
-	if want := []string{"Delete “" + hostileTitle + "” for ever?"}; !slices.Equal(b.dialogs, want) {
-		t.Errorf("the page asked %q, want %q", b.dialogs, want)
+	if want := []string{"Delete “" + hostileTitle + "” for ever?"}; !slices.Equal(b.asking(), want) {
+		t.Errorf("the page asked %q, want %q", b.asking(), want)
 	}
 }
 
@@ -61,7 +61,7 @@ func (b *tab) mustFocus(selector string) {
 	b.t.Helper()
 	b.waitFor(`document.hasFocus()`)
 	state := evaluate[string](b, fmt.Sprintf(`(e => !e.matches(%q) ? 'not focused, but ' + e.outerHTML.slice(0, 100)
-		: [e, ...(e.labels || [])].some((n) => getComputedStyle(n).outlineStyle === 'solid') ? '' : 'focused without an outline'
+		: [e, ...(e.labels || [])].some((n) => getComputedStyle(n).outlineStyle === 'solid' && parseFloat(getComputedStyle(n).outlineWidth) > 1) ? '' : 'focused without an outline'
 	)(document.activeElement)`, selector))
 	if state != "" {
 		b.t.Fatalf("%s is %s", selector, state)

@@ -3,16 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -34,8 +31,10 @@ func TestThePage(t *testing.T) {
 	server := serveForTest(t, filepath.Join(dir, "data")).url()
 
 	t.Run("a chosen file is uploaded, encoded, played and found", func(t *testing.T) { chooseAndWatch(t, browser, server, clip) })
+	t.Run("playback that stopped can be tried again", func(t *testing.T) { retryPlayback(t, browser, server) })
 	t.Run("a file that is no video is explained", func(t *testing.T) { explainRefusal(t, browser, server) })
-	t.Run("a broken upload can be tried again", func(t *testing.T) { retryUpload(t, browser, server) })
+	t.Run("an upload that broke can be tried again", func(t *testing.T) { retryUpload(t, browser, server) })
+	t.Run("an upload can be cancelled, or made up for", func(t *testing.T) { cancelUpload(t, browser, server) })
 	t.Run("it fits a narrow screen", func(t *testing.T) { fitNarrowScreen(t, browser, server) })
 	t.Run("everything can be done by keyboard", func(t *testing.T) { useKeyboard(t, browser, server) })
 	t.Run("the documentation of the API is there", func(t *testing.T) { readDocs(t, browser, server) })
@@ -110,69 +109,20 @@ func (b *tab) mustPlay() {
 	}
 }
 
-func explainRefusal(t *testing.T, browser context.Context, server string) {
-	file := filepath.Join(t.TempDir(), "Shopping list.mp4")
-	if err := os.WriteFile(file, []byte("milk, bread, a film\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+func retryPlayback(t *testing.T, browser context.Context, server string) {
 	b := open(t, browser, server, "/")
-	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}))
-	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'failed'`)
-	row := evaluate[string](b, `document.querySelector('#uploads').innerText`)
-	for _, want := range []string{"This is not a video", "Choose a video file: MP4"} {
-		if !strings.Contains(row, want) {
-			t.Errorf("the upload says %q, want %q in it", row, want)
-		}
-	}
-	if told := evaluate[string](b, `document.querySelector('#announce').textContent`); !strings.Contains(told, "This is not a video") {
-		t.Errorf("screen readers are told %q", told)
-	}
-	// Its page says so too.
-	b.waitFor(`document.querySelector('#videos [data-status=failed]')`)
-	b.do(chromedp.Click(chromedp.CSS("[data-status=failed] a")))
-	b.waitFor(`document.querySelector('.stage')?.innerText.includes('Choose a video file: MP4')`)
-	if shown := evaluate[[]string](b, `[...document.querySelector('.stage').childNodes].map((n) => n.nodeName)`); !slices.Equal(shown, []string{"H2", "P", "P"}) {
-		t.Errorf("the page of a refused video has %q", shown)
-	}
-	b.do(chromedp.NavigateBack())
-	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Remove
-	b.waitFor(`!document.querySelector('#uploads li') && !document.querySelector('#videos [data-status=failed]')`)
-}
-
-func retryUpload(t *testing.T, browser context.Context, server string) {
-	file := filepath.Join(t.TempDir(), "note.mp4")
-	if err := os.WriteFile(file, []byte("not a film\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	b := open(t, browser, server, "/")
+	b.forgive("manifestLoadError")
 	b.forgive("ERR_INTERNET_DISCONNECTED")
-	b.waitFor(`document.querySelector('#videos li')`)
-	cut := func(addresses ...string) {
-		rules := make([]*network.Conditions, len(addresses))
-		for i, a := range addresses {
-			rules[i] = &network.Conditions{URLPattern: a, Offline: true, DownloadThroughput: -1, UploadThroughput: -1}
-		}
-		call(b, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: rules})
+	b.waitFor(`document.querySelector('#videos a')`)
+	b.cut(server + "/play/*/master.m3u8")
+	b.do(chromedp.Click(chromedp.CSS("#videos a")))
+	b.waitFor(`document.querySelector('.trouble')?.innerText.startsWith('Playback stopped: the video could not be loaded.')`)
+	b.cut()
+	b.do(chromedp.Click(chromedp.CSS(".trouble button")))
+	b.mustPlay()
+	if evaluate[bool](b, `document.querySelector('.trouble').checkVisibility()`) {
+		t.Error("the message stays when the video plays")
 	}
-	advice := `document.querySelector('#uploads .why')?.innerText.includes('Check that the server runs, then try again')`
-	cut("")
-	b.do(chromedp.KeyEvent("/kub"))
-	b.waitFor(`document.querySelector('#list-message').textContent.startsWith('The list could not be loaded')`)
-	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{file}))
-	b.waitFor(advice)
-	b.waitFor(`document.querySelector('#away').checkVisibility()`)
-	cut(server + "/v1/videos/*/source")
-	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Try again
-	b.waitFor(`!document.querySelector('#away').checkVisibility() && ` + advice)
-	b.waitFor(`document.querySelector('#list-message').textContent === '1 found.'`) // the list has asked again by itself
-	cut()
-	b.do(chromedp.Click(chromedp.CSS("#uploads button")))                        // Try again
-	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'failed'`) // it arrived, and is no video
-	if created := len(b.asked("POST", "/v1/videos")); created != 2 {
-		t.Errorf("%d requests to create a video, want one that did not arrive and one", created)
-	}
-	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Remove
-	b.waitFor(`!document.querySelector('#uploads li') && document.querySelectorAll('#videos li').length === 1`)
 }
 
 func watchWhileEncoding(t *testing.T, browser context.Context, server, long string) {

@@ -175,11 +175,12 @@ func (b *tab) listen(event any) {
 // nothingWentWrong fails the test with all that did.
 func (b *tab) nothingWentWrong() {
 	b.t.Helper()
-	if errs := evaluate[[]string](b, "window.playerErrors || []"); len(errs) > 0 {
-		b.t.Errorf("hls.js had errors: %q", errs)
-	}
+	player := evaluate[[]string](b, "window.playerErrors || []")
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	for _, e := range player {
+		b.wrong = append(b.wrong, "hls.js: "+e)
+	}
 	for _, w := range b.wrong {
 		if !slices.ContainsFunc(b.forgiven, func(part string) bool { return strings.Contains(w, part) }) {
 			b.t.Error(w)
@@ -192,6 +193,13 @@ func (b *tab) forgive(part string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.forgiven = append(b.forgiven, part)
+}
+
+// asking returns what the page has asked the person.
+func (b *tab) asking() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.dialogs)
 }
 
 // asked returns the requests made so far for paths that begin so.
