@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/accessibility"
-	cdpbrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
 // useKeyboard finds, watches and leaves the one video that is there, without a mouse, and deletes it.
-func useKeyboard(t *testing.T, browser context.Context, server string) {
-	b := open(t, browser, server, "/")
+func (b *tab) useKeyboard() {
 	b.waitFor(`document.querySelector('#videos a')`)
 	for _, want := range []string{".skip", ".brand", "#q", ".quiet", "#file", "#videos a"} {
 		b.press(kb.Tab)
@@ -47,7 +47,7 @@ func useKeyboard(t *testing.T, browser context.Context, server string) {
 	b.press(kb.Enter)
 	b.waitFor(`document.querySelector('#list-message').textContent === 'No videos yet. Choose one above, or drop it anywhere on this page.'`)
 	if want := []string{"Delete “" + hostileTitle + "” for ever?"}; !slices.Equal(b.asking(), want) {
-		t.Errorf("the page asked %q, want %q", b.asking(), want)
+		b.t.Errorf("the page asked %q, want %q", b.asking(), want)
 	}
 }
 
@@ -97,14 +97,13 @@ func axText(v *accessibility.Value) string {
 }
 
 // fitNarrowScreen looks for what sticks out at the width of a telephone.
-func fitNarrowScreen(t *testing.T, browser context.Context, server string) {
-	b := open(t, browser, server, "/")
+func (b *tab) fitNarrowScreen() {
 	b.do(chromedp.EmulateViewport(400, 800))
 	fits := func(view string) {
-		t.Helper()
+		b.t.Helper()
 		if wide := evaluate[[]string](b, `[...document.querySelectorAll('body *')].filter((e) => e.checkVisibility() && !e.closest('.hidden, .skip')
 			&& e.getBoundingClientRect().right > innerWidth).map((e) => e.outerHTML.slice(0, 80))`); len(wide) > 0 {
-			t.Errorf("at 400 px these stick out of the %s: %q", view, wide)
+			b.t.Errorf("at 400 px these stick out of the %s: %q", view, wide)
 		}
 	}
 	b.waitFor(`document.querySelector('#videos a')`)
@@ -114,52 +113,54 @@ func fitNarrowScreen(t *testing.T, browser context.Context, server string) {
 	fits("player")
 }
 
-// askGently lets minutes pass on the page's clock, which the browser can wind on.
-func askGently(t *testing.T, browser context.Context, server string) {
-	b := open(t, browser, server, "/")
+// askGently counts requests while videos are in work.
+func (b *tab) askGently() {
 	b.waitFor(`document.querySelector('#videos [data-status=processing]')`)
 	b.waitFor(`document.readyState === 'complete'`)
-	seconds := func(n int) int {
-		t.Helper()
-		before := len(b.asked("GET", "/"))
-		ctx, cancel := context.WithTimeout(b.ctx, patience)
-		defer cancel()
-		expired := chromedp.Events(ctx, emulation.VirtualTimeBudgetExpired)
-		call(b, emulation.SetVirtualTimePolicy, emulation.SetVirtualTimePolicyParams{
-			Policy: emulation.VirtualTimePolicyPauseIfNetworkFetchesPending, Budget: new(float64(1000 * n)),
-		})
-		for _, err := range expired {
-			if err != nil {
-				t.Fatalf("wind the clock on: %v", err)
-			}
-			break
-		}
-		return len(b.asked("GET", "/")) - before
-	}
-	window := call(b, cdpbrowser.GetWindowForTarget, cdpbrowser.GetWindowForTargetParams{})
-	look := func(state cdpbrowser.WindowState, visibility string) {
-		t.Helper()
-		call(b, cdpbrowser.SetWindowBounds, cdpbrowser.SetWindowBoundsParams{WindowID: window.WindowID, Bounds: &cdpbrowser.Bounds{WindowState: state}})
+	window := call(b, browser.GetWindowForTarget, browser.GetWindowForTargetParams{}).WindowID
+	look := func(state browser.WindowState, visibility string) {
+		b.t.Helper()
+		call(b, browser.SetWindowBounds, browser.SetWindowBoundsParams{WindowID: window, Bounds: &browser.Bounds{WindowState: state}})
 		b.waitFor(fmt.Sprintf(`document.visibilityState === %q`, visibility))
 	}
+	if n := b.minute(); n < 30 || n > 60 {
+		b.t.Errorf("%d requests in a minute with videos in work, want at most one a second", n)
+	}
+	look(browser.WindowStateMinimized, "hidden")
+	if n := b.minute(); n > 0 {
+		b.t.Errorf("%d requests in a minute that nobody looked at the page", n)
+	}
+	look(browser.WindowStateNormal, "visible")
+	if n := b.minute(); n < 30 || n > 60 {
+		b.t.Errorf("%d requests in a minute after the page was seen again", n)
+	}
+}
 
-	if n := seconds(60); n < 30 || n > 60 {
-		t.Errorf("%d requests in 60 s with videos in work, want at most one a second", n)
-	}
-	look(cdpbrowser.WindowStateMinimized, "hidden")
-	if n := seconds(60); n > 0 {
-		t.Errorf("%d requests in 60 s that nobody looked at the page", n)
-	}
-	look(cdpbrowser.WindowStateNormal, "visible")
-	if n := seconds(60); n < 30 || n > 60 {
-		t.Errorf("%d requests in 60 s after the page was seen again", n)
-	}
-	deleteAll(t, server)
-	b = open(t, browser, server, "/")
+// restWhenIdle counts requests while no video is in work.
+func (b *tab) restWhenIdle() {
 	b.waitFor(`document.querySelector('#list-message').textContent.startsWith('No videos yet')`)
-	if n := seconds(60); n > 0 {
-		t.Errorf("%d requests in 60 s without a video in work", n)
+	if n := b.minute(); n > 0 {
+		b.t.Errorf("%d requests in a minute without a video in work", n)
 	}
+}
+
+// minute lets a minute pass on the page's clock, which the browser winds on, and returns how much was asked for in it.
+func (b *tab) minute() int {
+	b.t.Helper()
+	before := len(b.asked("GET", "/"))
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	expired := chromedp.Events(ctx, emulation.VirtualTimeBudgetExpired)
+	call(b, emulation.SetVirtualTimePolicy, emulation.SetVirtualTimePolicyParams{
+		Policy: emulation.VirtualTimePolicyPauseIfNetworkFetchesPending, Budget: new(float64(time.Minute.Milliseconds())),
+	})
+	for _, err := range expired {
+		if err != nil {
+			b.t.Fatalf("wind the clock on: %v", err)
+		}
+		break
+	}
+	return len(b.asked("GET", "/")) - before
 }
 
 func deleteAll(t *testing.T, server string) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -30,20 +29,24 @@ func TestThePage(t *testing.T) {
 	browser := startChromium(t)
 	server := serveForTest(t, filepath.Join(dir, "data")).url()
 
-	t.Run("a chosen file is uploaded, encoded, played and found", func(t *testing.T) { chooseAndWatch(t, browser, server, clip) })
-	t.Run("playback that stopped can be tried again", func(t *testing.T) { retryPlayback(t, browser, server) })
-	t.Run("a file that is no video is explained", func(t *testing.T) { explainRefusal(t, browser, server) })
-	t.Run("an upload that broke can be tried again", func(t *testing.T) { retryUpload(t, browser, server) })
-	t.Run("an upload can be cancelled, or made up for", func(t *testing.T) { cancelUpload(t, browser, server) })
-	t.Run("it fits a narrow screen", func(t *testing.T) { fitNarrowScreen(t, browser, server) })
-	t.Run("everything can be done by keyboard", func(t *testing.T) { useKeyboard(t, browser, server) })
-	t.Run("the documentation of the API is there", func(t *testing.T) { readDocs(t, browser, server) })
-	t.Run("a dropped file plays while it is encoded", func(t *testing.T) { watchWhileEncoding(t, browser, server, long) })
-	t.Run("it asks once a second, and never unseen or idle", func(t *testing.T) { askGently(t, browser, server) })
+	visit := func(name, path string, walk func(*tab)) {
+		t.Run(name, func(t *testing.T) { walk(open(t, browser, server, path)) })
+	}
+	visit("a chosen file is uploaded, encoded, played and found", "/", func(b *tab) { b.chooseAndWatch(clip) })
+	visit("playback that stopped can be tried again", "/", (*tab).retryPlayback)
+	visit("a file that is no video is explained", "/", (*tab).explainRefusal)
+	visit("an upload that broke can be tried again", "/", (*tab).retryUpload)
+	visit("an upload can be cancelled, or made up for", "/", (*tab).cancelUpload)
+	visit("it fits a narrow screen", "/", (*tab).fitNarrowScreen)
+	visit("everything can be done by keyboard", "/", (*tab).useKeyboard)
+	visit("the documentation of the API is there", "/docs", (*tab).readDocs)
+	visit("a dropped file plays while it is encoded", "/", func(b *tab) { b.watchWhileEncoding(long) })
+	visit("it asks once a second, and never unseen", "/", (*tab).askGently)
+	deleteAll(t, server)
+	visit("it asks nothing while nothing is in work", "/", (*tab).restWhenIdle)
 }
 
-func chooseAndWatch(t *testing.T, browser context.Context, server, clip string) {
-	b := open(t, browser, server, "/")
+func (b *tab) chooseAndWatch(clip string) {
 	b.waitFor(`document.body.innerText.includes('No videos yet')`)
 	b.do(chromedp.Evaluate[chromedp.Void](`
 		window.said = [];
@@ -54,34 +57,34 @@ func chooseAndWatch(t *testing.T, browser context.Context, server, clip string) 
 	said := strings.Join(evaluate[[]string](b, "said"), "\n")
 	for _, want := range []string{"Uploading 0 %", "Uploading 100 %", "Uploaded", "Ready"} {
 		if !strings.Contains(said, want) {
-			t.Errorf("the upload never said %q, but:\n%s", want, said)
+			b.t.Errorf("the upload never said %q, but:\n%s", want, said)
 		}
 	}
 	if name := evaluate[string](b, `document.querySelector('#uploads strong').textContent`); name != filepath.Base(clip) {
-		t.Errorf("the upload is called %q", name)
+		b.t.Errorf("the upload is called %q", name)
 	}
 
 	b.waitFor(`document.querySelector('#videos img')?.naturalWidth > 0`) // the poster
 	if title := evaluate[string](b, `document.querySelector('#videos h2').textContent`); title != hostileTitle {
-		t.Errorf("the title in the list is %q", title)
+		b.t.Errorf("the title in the list is %q", title)
 	}
 	if length := evaluate[string](b, `document.querySelector('#videos .length').textContent`); length != "0:06" {
-		t.Errorf("the length in the list is %q", length)
+		b.t.Errorf("the length in the list is %q", length)
 	}
 	b.do(chromedp.Click(chromedp.CSS("#uploads a")))
 	b.mustPlay()
 	if title := evaluate[string](b, `document.querySelector('#player-view h1').textContent`); title != hostileTitle {
-		t.Errorf("the title of the player is %q", title)
+		b.t.Errorf("the title of the player is %q", title)
 	}
 	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('video').playbackRate = 4, undefined`))
 	b.waitFor(`document.querySelector('video').ended`)
 	if ranges := evaluate[string](b, `(v => v.buffered.length + ' ' + v.currentTime.toFixed(1))(document.querySelector('video'))`); ranges != "1 6.0" {
-		t.Errorf("ranges in the buffer and time at the end: %s, want 1 6.0", ranges)
+		b.t.Errorf("ranges in the buffer and time at the end: %s, want 1 6.0", ranges)
 	}
 	happened := wait[string](b, `document.querySelector('.timeline')?.innerText`)
 	for _, event := range []string{"created", "uploaded", "source_inspected", "transcode_planned", "chunk_transcoded", "rendition_produced", "published"} {
 		if !strings.Contains(happened, "video."+event+".v1") {
-			t.Errorf("%s is not in the timeline:\n%s", event, happened)
+			b.t.Errorf("%s is not in the timeline:\n%s", event, happened)
 		}
 	}
 
@@ -109,24 +112,22 @@ func (b *tab) mustPlay() {
 	}
 }
 
-func retryPlayback(t *testing.T, browser context.Context, server string) {
-	b := open(t, browser, server, "/")
+func (b *tab) retryPlayback() {
 	b.forgive("manifestLoadError")
 	b.forgive("ERR_INTERNET_DISCONNECTED")
 	b.waitFor(`document.querySelector('#videos a')`)
-	b.cut(server + "/play/*/master.m3u8")
+	b.cut(b.server.String() + "/play/*/master.m3u8")
 	b.do(chromedp.Click(chromedp.CSS("#videos a")))
 	b.waitFor(`document.querySelector('.trouble')?.innerText.startsWith('Playback stopped: the video could not be loaded.')`)
 	b.cut()
 	b.do(chromedp.Click(chromedp.CSS(".trouble button")))
 	b.mustPlay()
 	if evaluate[bool](b, `document.querySelector('.trouble').checkVisibility()`) {
-		t.Error("the message stays when the video plays")
+		b.t.Error("the message stays when the video plays")
 	}
 }
 
-func watchWhileEncoding(t *testing.T, browser context.Context, server, long string) {
-	b := open(t, browser, server, "/")
+func (b *tab) watchWhileEncoding(long string) {
 	drag := func(kind input.DispatchDragEventType) {
 		call(b, input.DispatchDragEvent, input.DispatchDragEventParams{
 			Type: kind, X: 600, Y: 500, Data: &input.DragData{Items: []*input.DragDataItem{}, Files: []string{long}, DragOperationsMask: 1},
@@ -141,7 +142,7 @@ func watchWhileEncoding(t *testing.T, browser context.Context, server, long stri
 	b.mustPlay()
 	facts := evaluate[string](b, `document.querySelector('#player-view .soft').textContent`)
 	if !strings.HasPrefix(facts, "Encoding ") {
-		t.Fatalf("the encode ended before the playback began (%s): make the clip longer", facts)
+		b.t.Fatalf("the encode ended before the playback began (%s): make the clip longer", facts)
 	}
 	// Over the ends of the first chunks (at 4 and 20 s), with what a choice of quality does.
 	lowest := evaluate[string](b, `(q => {
@@ -152,28 +153,27 @@ func watchWhileEncoding(t *testing.T, browser context.Context, server, long stri
 	})(document.querySelector('#quality'))`)
 	b.waitFor(`document.querySelector('video').currentTime > 21`)
 	if now := evaluate[string](b, `player.levels[player.currentLevel].height + 'p'`); now != lowest {
-		t.Errorf("%s was chosen, and %s plays", lowest, now)
+		b.t.Errorf("%s was chosen, and %s plays", lowest, now)
 	}
 	if updates := evaluate[int](b, `playerUpdates.filter((u) => u === 'growing').length`); updates < 2 {
-		t.Errorf("the playlist was seen growing %d times", updates)
+		b.t.Errorf("the playlist was seen growing %d times", updates)
 	}
 	b.mustPlay()
 }
 
-func readDocs(t *testing.T, browser context.Context, server string) {
-	b := open(t, browser, server, "/docs")
+func (b *tab) readDocs() {
 	var api struct {
 		Paths map[string]map[string]any `json:"paths"`
 	}
-	if err := (&client{server: server}).call(t.Context(), "GET", "/openapi.json", nil, &api); err != nil {
-		t.Fatal(err)
+	if err := (&client{server: b.server.String()}).call(b.t.Context(), "GET", "/openapi.json", nil, &api); err != nil {
+		b.t.Fatal(err)
 	}
 	operations := 0
 	for _, path := range api.Paths {
 		operations += len(path)
 	}
 	if operations < 10 {
-		t.Fatalf("the API has %d operations", operations)
+		b.t.Fatalf("the API has %d operations", operations)
 	}
 	b.waitFor(fmt.Sprintf(`document.querySelectorAll('.opblock').length === %d`, operations))
 	b.do(chromedp.Click(chromedp.CSS(".opblock-summary-control")))

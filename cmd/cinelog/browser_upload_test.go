@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,43 +22,41 @@ func shoppingList(t *testing.T) string {
 	return file
 }
 
-func explainRefusal(t *testing.T, browser context.Context, server string) {
-	b := open(t, browser, server, "/")
-	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{shoppingList(t)}))
+func (b *tab) explainRefusal() {
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{shoppingList(b.t)}))
 	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'failed'`)
 	row := evaluate[string](b, `document.querySelector('#uploads').innerText`)
 	for _, want := range []string{"This is not a video", "Choose a video file: MP4"} {
 		if !strings.Contains(row, want) {
-			t.Errorf("the upload says %q, want %q in it", row, want)
+			b.t.Errorf("the upload says %q, want %q in it", row, want)
 		}
 	}
 	if told := evaluate[string](b, `document.querySelector('#announce').textContent`); !strings.Contains(told, "This is not a video") {
-		t.Errorf("screen readers are told %q", told)
+		b.t.Errorf("screen readers are told %q", told)
 	}
 	// Its page says so too.
 	b.waitFor(`document.querySelector('#videos [data-status=failed]')`)
 	b.do(chromedp.Click(chromedp.CSS("[data-status=failed] a")))
 	b.waitFor(`document.querySelector('.stage')?.innerText.includes('Choose a video file: MP4')`)
 	if shown := evaluate[[]string](b, `[...document.querySelector('.stage').childNodes].map((n) => n.nodeName)`); !slices.Equal(shown, []string{"H2", "P", "P"}) {
-		t.Errorf("the page of a refused video has %q", shown)
+		b.t.Errorf("the page of a refused video has %q", shown)
 	}
 	b.do(chromedp.NavigateBack())
 	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Remove
 	b.waitFor(`!document.querySelector('#uploads li') && !document.querySelector('#videos [data-status=failed]')`)
 }
 
-func retryUpload(t *testing.T, browser context.Context, server string) {
-	b := open(t, browser, server, "/")
+func (b *tab) retryUpload() {
 	b.forgive("ERR_INTERNET_DISCONNECTED")
 	b.waitFor(`document.querySelector('#videos li')`)
 	advice := `document.querySelector('#uploads .why')?.innerText.includes('Check that the server runs, then try again')`
 	b.cut("")
 	b.do(chromedp.KeyEvent("/kub"))
 	b.waitFor(`document.querySelector('#list-message').textContent.startsWith('The list could not be loaded')`)
-	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{shoppingList(t)}))
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{shoppingList(b.t)}))
 	b.waitFor(advice)
 	b.waitFor(`document.querySelector('#away').checkVisibility()`)
-	b.cut(server + "/v1/videos/*/source")
+	b.cut(b.server.String() + "/v1/videos/*/source")
 	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Try again
 	b.waitFor(`!document.querySelector('#away').checkVisibility() && ` + advice)
 	b.waitFor(`document.querySelector('#list-message').textContent === '1 found.'`) // the list has asked again by itself
@@ -67,31 +64,30 @@ func retryUpload(t *testing.T, browser context.Context, server string) {
 	b.do(chromedp.Click(chromedp.CSS("#uploads button")))                        // Try again
 	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'failed'`) // it arrived, and is no video
 	if created := len(b.asked("POST", "/v1/videos")); created != 2 {
-		t.Errorf("%d requests to create a video, want one that did not arrive and one", created)
+		b.t.Errorf("%d requests to create a video, want one that did not arrive and one", created)
 	}
 	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Remove
 	b.waitFor(`!document.querySelector('#uploads li') && document.querySelectorAll('#videos li').length === 1`)
 }
 
 // cancelUpload stops an upload by its button, and breaks another off by leaving the page.
-func cancelUpload(t *testing.T, browser context.Context, server string) {
-	b := open(t, browser, server, "/")
+func (b *tab) cancelUpload() {
 	b.waitFor(`document.querySelector('#videos li')`)
-	b.slow(server+"/v1/videos/*/source", 1000)
-	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{shoppingList(t)}))
+	b.slow(b.server.String()+"/v1/videos/*/source", 1000)
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{shoppingList(b.t)}))
 	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'sending'`)
 	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Cancel
 	b.waitFor(`!document.querySelector('#uploads li')`)
-	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{shoppingList(t)}))
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{shoppingList(b.t)}))
 	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'sending'`)
 	b.do(chromedp.Reload())
 	if want := []string{""}; !slices.Equal(b.asking(), want) {
-		t.Errorf("before it leaves, the page asks %q, want the browser's own question", b.asking())
+		b.t.Errorf("before it leaves, the page asks %q, want the browser's own question", b.asking())
 	}
 	b.cut()
 	b.waitFor(`document.querySelectorAll('#videos li').length === 2`) // the cancelled one is gone
 	b.do(chromedp.Click(chromedp.CSS("[data-status=waiting] a")))
-	b.do(chromedp.SetUploadFiles(chromedp.CSS("#its-file"), []string{shoppingList(t)}))
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#its-file"), []string{shoppingList(b.t)}))
 	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'failed'`) // it arrived
 	b.waitFor(`!document.querySelector('[data-status=waiting]')`)
 	b.do(chromedp.Click(chromedp.CSS("#uploads button"))) // Remove
