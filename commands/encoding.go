@@ -11,7 +11,7 @@ import (
 )
 
 // chunk encodes one chunk for all rungs and records it.
-func (w *Worker) chunk(ctx context.Context, t Task) error {
+func (w *Worker) chunk(ctx context.Context, t Task) (err error) {
 	needed := func(v domain.Video) error { return v.NeedsChunk(t.Attempt, t.Chunk) }
 	if _, err := w.wanted(ctx, t, needed); err != nil {
 		return err
@@ -40,6 +40,7 @@ func (w *Worker) chunk(ctx context.Context, t Task) error {
 		Path: path, Source: *v.Run.Source, Plan: plan, Chunk: t.Chunk,
 		Poster: !v.Run.HasPoster && t.Chunk == min(1, len(plan.Chunks)-1),
 	}
+	defer w.tell(ctx, t, strconv.Itoa(t.Chunk))(&err)
 	err = w.watched(ctx, v, needed, func(ctx context.Context) error {
 		return errors.Join(w.Encoder.EncodeChunk(ctx, job, out), out.wait())
 	})
@@ -59,13 +60,21 @@ func (w *Worker) chunk(ctx context.Context, t Task) error {
 	return err
 }
 
+// tell logs when an encode begins, and what it returns logs when the result is recorded or the encode has failed: what
+// was encoded twice is seen in the log.
+func (w *Worker) tell(ctx context.Context, t Task, piece string) func(*error) {
+	log := w.Log.With("video", string(t.Video), "attempt", t.Attempt, "piece", piece)
+	log.DebugContext(ctx, "encode begins")
+	return func(err *error) { log.DebugContext(ctx, "encode ends", "error", *err) }
+}
+
 // audioSegmentsPerPart is how many audio segments are reported together, once the first is out: more would keep
 // viewers waiting behind the video, fewer would fill the log.
 const audioSegmentsPerPart = 8
 
 // audio encodes the audio track and records it part by part. Segments that an earlier try recorded are encoded again,
 // because the track is one encode, but neither stored nor recorded.
-func (w *Worker) audio(ctx context.Context, t Task) error {
+func (w *Worker) audio(ctx context.Context, t Task) (err error) {
 	needed := func(v domain.Video) error { return v.NeedsAudio(t.Attempt) }
 	if _, err := w.wanted(ctx, t, needed); err != nil {
 		return err
@@ -94,6 +103,7 @@ func (w *Worker) audio(ctx context.Context, t Task) error {
 			return w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordAudio(e) })
 		},
 	}
+	defer w.tell(ctx, t, "audio")(&err)
 	err = w.watched(ctx, v, needed, func(ctx context.Context) error {
 		return errors.Join(w.Encoder.EncodeAudio(ctx, AudioJob{Path: path, Source: *v.Run.Source, Plan: *v.Run.Plan}, parts),
 			out.wait())

@@ -24,7 +24,8 @@ type Service struct {
 	// MaxSourceBytes limits the size of a source; 0 means no limit.
 	MaxSourceBytes int64
 
-	keys sync.Map // commit ids of requests with an Idempotency-Key that are in work in this process
+	uploads sync.Map // keys of sources that this process stores and that the log may come to name
+	keys    sync.Map // commit ids of requests with an Idempotency-Key that are in work in this process
 }
 
 // Result says where a command's events stand. A command that changed nothing gives the video's newest position.

@@ -11,7 +11,7 @@ import (
 	"github.com/cinelog/cinelog/domain"
 )
 
-// sweepAge keeps young sources that the log does not name: an upload stores first and records afterwards.
+// sweepAge keeps young sources that the log never named: an upload stores first and records afterwards.
 const sweepAge = time.Hour
 
 // sweepBatch is how many blobs one Delete removes at most (S3's DeleteObjects takes 1000 keys).
@@ -20,19 +20,69 @@ const sweepBatch = 500
 // sweep removes a video's blobs that the log does not name: all of them when it is deleted, those of older attempts
 // when a newer one is complete, those of failed runs when the attempt has ended.
 func (w *Worker) sweep(ctx context.Context, t Task) error {
-	events, err := w.Service.Log.ReadStream(ctx, string(t.Video), 0)
+	young := w.Service.Now().Add(-sweepAge).Unix()
+	return w.sweepVideo(ctx, t.Video, func(b StoredBlob) bool { return b.Modified <= young })
+}
+
+// SweepAll does for every video what is swept when an attempt ends, and also removes the sources that an earlier
+// process stored and did not come to record. Only for a process that is alone with its storage: it takes every upload
+// that is not its own for dead. It may run beside everything else.
+func (w *Worker) SweepAll(ctx context.Context) error {
+	var ids []domain.VideoID
+	seen := map[domain.VideoID]bool{}
+	for _, kind := range []string{sourcesRoot, mediaRoot} {
+		err := w.Service.Blobs.List(ctx, kind, func(b StoredBlob) error {
+			name, _, _ := strings.Cut(strings.TrimPrefix(b.Key, kind), "/")
+			if id := domain.VideoID(name); !seen[id] {
+				seen[id] = true
+				ids = append(ids, id)
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("list what is stored: %w", err)
+		}
+	}
+	for _, id := range ids {
+		err := w.sweepVideo(ctx, id, func(b StoredBlob) bool {
+			_, uploading := w.Service.uploads.Load(b.Key)
+			return !uploading
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepVideo asks abandoned about each source that the log never named.
+func (w *Worker) sweepVideo(ctx context.Context, id domain.VideoID, abandoned func(StoredBlob) bool) error {
+	// In this order: what was abandoned before the log was read is not in the log later.
+	left := map[string]bool{}
+	err := w.Service.Blobs.List(ctx, sourcesPrefix(id), func(b StoredBlob) error {
+		left[b.Key] = abandoned(b)
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("load video %s: %w", t.Video, err)
+		return fmt.Errorf("sweep video %s: %w", id, err)
+	}
+	events, err := w.Service.Log.ReadStream(ctx, string(id), 0)
+	if err != nil {
+		return fmt.Errorf("load video %s: %w", id, err)
 	}
 	if len(events) == 0 { // nothing is known of it, so nothing is known to be superfluous
 		return nil
 	}
 	v := domain.LoadVideo(events)
-	live := map[string]bool{}
+	live, replaced := map[string]bool{}, map[string]bool{}
 	for _, b := range LiveBlobs(events) {
 		live[b.Key] = true
 	}
-	young := w.Service.Now().Add(-sweepAge).Unix()
+	for _, r := range events {
+		if e, ok := r.Event.(domain.VideoUploaded); ok {
+			replaced[e.Source.Key] = !live[e.Source.Key]
+		}
+	}
 	keep := func(b StoredBlob) bool {
 		if v.Deleted {
 			return false
@@ -40,15 +90,15 @@ func (w *Worker) sweep(ctx context.Context, t Task) error {
 		if live[b.Key] {
 			return true
 		}
-		if strings.HasPrefix(b.Key, sourcesPrefix(t.Video)) {
-			return b.Modified > young
+		if strings.HasPrefix(b.Key, sourcesPrefix(id)) {
+			return !replaced[b.Key] && !left[b.Key]
 		}
 		// A run stores its blobs before it records them, for as long as its encode takes. The sweep at the attempt's end
 		// finds what is left over.
-		attempt, ok := attemptOf(t.Video, b.Key)
+		attempt, ok := attemptOf(id, b.Key)
 		return !ok || attempt > v.Attempt || (attempt == v.Attempt && v.InWork())
 	}
-	for _, prefix := range []string{mediaPrefix(t.Video), sourcesPrefix(t.Video)} {
+	for _, prefix := range []string{mediaPrefix(id), sourcesPrefix(id)} {
 		if err := w.sweepPrefix(ctx, prefix, keep); err != nil {
 			return fmt.Errorf("sweep %s: %w", prefix, err)
 		}

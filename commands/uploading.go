@@ -52,6 +52,9 @@ func (s *Service) UploadSource(ctx context.Context, u UploadSource) (Result, err
 	if blob.Key != "" && !recorded {
 		s.discard(ctx, blob.Key)
 	}
+	if err == nil {
+		s.uploads.Delete(blob.Key)
+	}
 	return r, err
 }
 
@@ -64,8 +67,11 @@ func (s *Service) storeSource(ctx context.Context, u UploadSource) (domain.Blob,
 	if s.MaxSourceBytes > 0 {
 		body = &limitedReader{r: body, left: s.MaxSourceBytes}
 	}
-	blob, err := s.Blobs.Put(ctx, sourcesPrefix(u.Video)+id.String(), body)
+	key := sourcesPrefix(u.Video) + id.String()
+	s.uploads.Store(key, true)
+	blob, err := s.Blobs.Put(ctx, key, body)
 	if err != nil {
+		s.uploads.Delete(key)
 		return domain.Blob{}, fmt.Errorf("store the source of video %s: %w", u.Video, err)
 	}
 	sum, err := hex.DecodeString(blob.SHA256)
@@ -87,6 +93,9 @@ func (s *Service) discard(ctx context.Context, keys ...string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	_ = s.Blobs.Delete(ctx, keys...)
+	for _, key := range keys {
+		s.uploads.Delete(key)
+	}
 }
 
 // limitedReader gives ErrTooLarge where io.LimitReader gives a quiet end.
@@ -109,9 +118,14 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 
 // Where blobs are kept. A source and the media of each attempt have prefixes of their own, so that what nobody needs
 // any longer is found by listing.
-func sourcesPrefix(id domain.VideoID) string { return "sources/" + string(id) + "/" }
+const (
+	sourcesRoot = "sources/"
+	mediaRoot   = "media/"
+)
 
-func mediaPrefix(id domain.VideoID) string { return "media/" + string(id) + "/" }
+func sourcesPrefix(id domain.VideoID) string { return sourcesRoot + string(id) + "/" }
+
+func mediaPrefix(id domain.VideoID) string { return mediaRoot + string(id) + "/" }
 
 func attemptPrefix(id domain.VideoID, attempt int) string {
 	return fmt.Sprintf("%sa%d/", mediaPrefix(id), attempt)

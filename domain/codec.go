@@ -89,9 +89,9 @@ func DecodeEvent(eventType string, data []byte) (Event, error) {
 	case "video.transcode_planned.v1":
 		return decode[TranscodePlanned](eventType, data)
 	case "video.chunk_transcoded.v1":
-		return decode[ChunkTranscoded](eventType, data)
+		return decodeExact(eventType, data, decodeChunk)
 	case "video.audio_transcoded.v1":
-		return decode[AudioTranscoded](eventType, data)
+		return decodeExact(eventType, data, decodeAudio)
 	case "video.poster_produced.v1":
 		return decode[PosterProduced](eventType, data)
 	case "video.storyboard_produced.v1":

@@ -24,6 +24,7 @@ type VideoAnswer struct {
 	PlaybackPolicy string            `json:"playback_policy" enum:"public,signed"`
 	Status         string            `json:"status" enum:"waiting,processing,ready,failed"`
 	Playable       bool              `json:"playable" doc:"Something can be played, though maybe not all of it yet"`
+	Progress       float64           `json:"progress" minimum:"0" maximum:"1" doc:"Share of the encode that is done"`
 	Published      bool              `json:"published"`
 	CreatedAt      time.Time         `json:"created_at"`
 	PublishedAt    *time.Time        `json:"published_at,omitempty"`
@@ -85,7 +86,7 @@ func answerVideo(v projections.Video) VideoAnswer {
 	a := VideoAnswer{
 		ID: string(v.ID), Title: v.Details.Title, Description: v.Details.Description, Tags: v.Details.Tags,
 		Metadata: v.Details.Metadata, Visibility: string(v.Details.Visibility), Publish: string(v.Publish),
-		PlaybackPolicy: string(v.PlaybackPolicy), Status: string(v.Status), Playable: v.Playable,
+		PlaybackPolicy: string(v.PlaybackPolicy), Status: string(v.Status), Playable: v.Playable, Progress: progress(v),
 		Published: v.Published, CreatedAt: v.CreatedAt.UTC(), Duration: v.Duration,
 		Renditions: make([]renditionAnswer, len(v.Renditions)), Error: answerFailure(v.Failure), Version: v.Version,
 	}

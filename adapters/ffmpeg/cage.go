@@ -31,7 +31,7 @@ func newCage(ctx context.Context, bwrap string, programs ...string) cage {
 	}
 	c := cage{bwrap: path, mounts: systemMounts(programs)}
 	for _, program := range programs {
-		argv := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, "", program, []string{"-version"})
+		argv := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, 0, "", program, []string{"-version"})
 		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own argv
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return cage{reason: "bubblewrap does not work here: " + clean(out)}
@@ -78,8 +78,9 @@ type limits struct {
 	memory int64 // bytes of address space
 }
 
-// wrap gives the command to run. Inherited pipes stay open.
-func (c cage) wrap(l limits, input, program string, args []string) (argv []string) {
+// wrap gives the command to run. Inherited pipes stay open; the cage tells its status on the one that status numbers,
+// if that is not 0.
+func (c cage) wrap(l limits, status int, input, program string, args []string) (argv []string) {
 	// A shell sets the limits because Go cannot between fork and exec; -f 0 lets it write to pipes only.
 	argv = []string{
 		"/bin/sh", "-c", `ulimit -c 0; ulimit -f 0; ulimit -t "$1"; ulimit -v "$2"; shift 2; exec "$@"`, "sh",
@@ -90,6 +91,9 @@ func (c cage) wrap(l limits, input, program string, args []string) (argv []strin
 		argv = append(argv, c.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
 			"--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp")
 		argv = append(argv, c.mounts...) // after /tmp, which may hold the programs
+		if status != 0 {
+			argv = append(argv, "--json-status-fd", strconv.Itoa(status))
+		}
 		if input != "" {
 			argv = append(argv, "--ro-bind", input, cagedInput)
 			seen = cagedInput

@@ -85,6 +85,23 @@ func TestAPolyglotIsMalformed(t *testing.T) {
 	}
 }
 
+// Where the header is cut off nobody can say that there is no video track.
+func TestACutHeaderIsMalformed(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	path := filepath.Join(t.TempDir(), "a.mp4")
+	content := "\x00\x00\x00\x10ftypisom\x00\x00\x00\x00" + // then a moov of 646 bytes, of which the file has 20
+		"\x00\x00\x02\x86moov\x00\x00\x00\x6cmvhd\x00\x00\x00\x00"
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := e.Inspect(t.Context(), path)
+	var failure *domain.Failure
+	if !errors.As(err, &failure) || failure.Code != domain.Malformed {
+		t.Fatalf("got %v", err)
+	}
+}
+
 // sleeper stands for a program that hangs: it answers -version for the cage's trial and then shows nothing.
 func sleeper(t *testing.T) string {
 	t.Helper()

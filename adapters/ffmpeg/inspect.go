@@ -102,7 +102,7 @@ func describe(p probe, t *timing, m measured) domain.SourceInfo {
 		width, height = height, width
 	}
 	s := domain.SourceInfo{
-		Container: strings.SplitN(p.name, ",", 2)[0], VideoCodec: v.Codec, PixelFormat: v.PixelFormat,
+		Container: p.container.name, VideoCodec: v.Codec, PixelFormat: v.PixelFormat,
 		Width: max(1, int(math.Round(width))), Height: max(1, int(math.Round(height))), Rotation: rotation,
 		FrameRate: m.rate, VFR: m.vfr, Interlaced: v.FieldOrder == "tt" || v.FieldOrder == "bb" || v.FieldOrder == "tb" || v.FieldOrder == "bt",
 		Transfer: transfer(v), Alpha: hasAlpha(v.PixelFormat), Duration: m.duration, Frames: m.frames,

@@ -89,3 +89,22 @@ func TestInspectJudgesRealFiles(t *testing.T) {
 		})
 	}
 }
+
+func TestContainersAreNamedAsPeopleKnowThem(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	for file, want := range map[string]string{
+		"a.mp4": "mp4", "a.mov": "mov", "a.3gp": "3gp", "a.mkv": "mkv", "a.webm": "webm", "a.ts": "mpegts", "a.avi": "avi",
+	} {
+		codec := "mpeg4"
+		if want == "webm" {
+			codec = "libvpx"
+		}
+		path := filepath.Join(t.TempDir(), file)
+		runFFmpeg(t, "-v", "error", "-f", "lavfi", "-i", "testsrc=s=176x144:r=10:d=1", "-c:v", codec, path)
+		info, err := e.Inspect(t.Context(), path)
+		if err != nil || info.Container != want {
+			t.Errorf("%s: %q, %v", file, info.Container, err)
+		}
+	}
+}

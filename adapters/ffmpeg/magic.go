@@ -15,8 +15,11 @@ import (
 // a playlist named .mp4 for a playlist and opens whatever that names.
 type container struct {
 	demuxer string
+	name    string // for people
 	// oneChunk says why its files cannot be sought exactly.
 	oneChunk string
+	// cut says that the header goes on beyond the end of this file, so that tracks may be missing.
+	cut bool
 }
 
 func notAVideo(detail string) error {
@@ -44,6 +47,7 @@ func sniff(path string) (container, error) {
 	if !ok {
 		return container{}, notAVideo("the file is in none of the formats that are accepted (MP4, MOV, 3GP, WebM, Matroska, MPEG-TS, MPEG-PS, AVI, FLV, Ogg, ASF, MXF)")
 	}
+	c.name = formatName(c.demuxer, head)
 	if c.demuxer == "mov" {
 		return sniffMP4(f, c)
 	}
@@ -79,6 +83,26 @@ func sniffHead(head []byte) (container, bool) {
 	return container{}, false
 }
 
+// formatName tells apart the formats that share a demuxer.
+func formatName(demuxer string, head []byte) string {
+	switch demuxer {
+	case "matroska":
+		if bytes.Contains(head, []byte("\x42\x82\x84webm")) { // the element DocType, as RFC 8794 numbers and sizes it
+			return "webm"
+		}
+		return "mkv"
+	case "mov":
+		switch {
+		case len(head) < 12 || string(head[4:8]) != "ftyp" || string(head[8:12]) == "qt  ":
+			return "mov"
+		case string(head[8:10]) == "3g":
+			return "3gp"
+		}
+		return "mp4"
+	}
+	return demuxer
+}
+
 // transportStream looks for the sync byte in packet after packet.
 func transportStream(head []byte, packet, first int) bool {
 	n := 0
@@ -111,7 +135,8 @@ func sniffMP4(f *os.File, c container) (container, error) {
 		if size == 0 {
 			size = info.Size() - at
 		}
-		if size < header || size > info.Size()-at {
+		cut := size > info.Size()-at
+		if size < header || cut {
 			size = info.Size() - at // cut, or broken: FFmpeg may still find its way
 		}
 		switch kind {
@@ -120,7 +145,7 @@ func sniffMP4(f *os.File, c container) (container, error) {
 				return c, err
 			}
 		case "moov":
-			moov = true
+			moov, c.cut = true, cut
 			if err := refuseProtected(f, at, size); err != nil {
 				return c, err
 			}

@@ -40,7 +40,6 @@ type stream struct {
 // probe is a source as its headers tell it, with the tracks that are used of it.
 type probe struct {
 	container container
-	name      string // of the format
 	start     float64
 	duration  string
 	video     stream
@@ -60,7 +59,6 @@ func (e *Encoder) probe(ctx context.Context, path string) (probe, error) {
 	var doc struct {
 		Streams []stream `json:"streams"`
 		Format  struct {
-			Name     string `json:"format_name"`
 			Start    string `json:"start_time"`
 			Duration string `json:"duration"`
 		} `json:"format"`
@@ -82,7 +80,7 @@ func (e *Encoder) probe(ctx context.Context, path string) (probe, error) {
 	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
 		return p, fmt.Errorf("read what ffprobe says: %w", err)
 	}
-	p.name, p.duration = doc.Format.Name, doc.Format.Duration
+	p.duration = doc.Format.Duration
 	p.start, _ = strconv.ParseFloat(doc.Format.Start, 64) // "N/A" is 0
 	return p, p.choose(doc.Streams)
 }
@@ -116,6 +114,8 @@ func (p *probe) choose(streams []stream) error {
 		return &domain.Failure{Code: domain.UnsupportedCodec, Detail: fmt.Sprintf("the video codec %q is not supported", unsupported.Codec)}
 	case empty != nil:
 		return &domain.Failure{Code: domain.Malformed, Detail: "the video track holds no picture that can be decoded"}
+	case p.container.cut:
+		return &domain.Failure{Code: domain.Malformed, Detail: "the file is cut off within its header"}
 	}
 	return &domain.Failure{Code: domain.NoVideoTrack, Detail: "the file has no video track"}
 }

@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,7 +52,11 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 		}
 	}
 	cpu := e.opts.MaxRun * time.Duration(runtime.NumCPU())
-	argv := e.cage.wrap(limits{cpu: cpu, memory: e.opts.MaxMemory}, input, p.program, p.args)
+	status := 0
+	if e.cage.active() {
+		status = 3 + len(p.outputs)
+	}
+	argv := e.cage.wrap(limits{cpu: cpu, memory: e.opts.MaxMemory}, status, input, p.program, p.args)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // argv is ours; no part of it comes from a user
 	cmd.Env = []string{}
 	cmd.Stdin = p.stdin
@@ -64,7 +69,7 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 
-	readers, err := pipes(cmd, len(p.outputs))
+	readers, err := pipes(cmd, max(len(p.outputs), status-2))
 	if err != nil {
 		return result{}, err
 	}
@@ -73,6 +78,10 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 	if err != nil {
 		closeAll(readers)
 		return result{}, fmt.Errorf("start %s: %w", filepath.Base(p.program), err)
+	}
+	if status != 0 {
+		defer reap(readers[len(p.outputs)])
+		readers = readers[:len(p.outputs)]
 	}
 
 	watch := newWatch(e.opts.Stall)
@@ -104,6 +113,19 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 		return res, fmt.Errorf("%s: %w: %s", filepath.Base(p.program), waited, res.stderr)
 	}
 	return res, nil
+}
+
+// reap waits for the process in the cage, which the cage does not do: it kills it and goes. Where this process becomes
+// its parent then, as the first process of a container does, nobody else would, and the dead would pile up.
+func reap(status *os.File) {
+	defer status.Close()                                    //nolint:errcheck // a pipe has nothing to lose
+	_ = status.SetReadDeadline(time.Now().Add(time.Second)) // all is said by now, unless something holds the pipe open
+	var said struct {
+		Child int `json:"child-pid"`
+	}
+	if err := json.NewDecoder(status).Decode(&said); err == nil && said.Child > 0 {
+		_, _ = syscall.Wait4(said.Child, nil, 0, nil) // an error says that it is somebody else's child
+	}
 }
 
 func pipes(cmd *exec.Cmd, n int) ([]*os.File, error) {

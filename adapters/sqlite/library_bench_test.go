@@ -1,6 +1,8 @@
 package sqlite_test
 
 import (
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -72,12 +74,11 @@ func (l *library) details() domain.Details {
 }
 
 func (l *library) blob(key string, bytes int64) domain.Blob {
-	const hex = "0123456789abcdef"
-	var sum [64]byte
-	for i := range sum {
-		sum[i] = hex[l.random.IntN(16)]
+	var sum [32]byte
+	for i := range 4 {
+		binary.LittleEndian.PutUint64(sum[8*i:], l.random.Uint64())
 	}
-	return domain.Blob{Key: key, Bytes: bytes + l.random.Int64N(bytes), SHA256: string(sum[:])}
+	return domain.Blob{Key: key, Bytes: bytes + l.random.Int64N(bytes), SHA256: hex.EncodeToString(sum[:])}
 }
 
 func (l *library) segments(prefix string, from, n int, video bool) []domain.Segment {

@@ -157,17 +157,70 @@ func (r commitRow) decode(keep func(domain.Recorded) bool) ([]domain.Recorded, e
 	return out, nil
 }
 
-// decodeBody takes apart what encodeBody put together. Most commits have one event: of those the data is cut out where
-// encodeBody put it, as parsing JSON is most of the time that reading takes, and the event's own decoding parses the
-// data anyway.
+// decodeBody takes apart what encodeBody put together: it cuts the data out where encodeBody put it, as parsing JSON is
+// most of the time that reading takes, and the event's own decoding parses the data anyway.
 func decodeBody(body []byte, events int) ([]storedEvent, error) {
-	if rest, ok := bytes.CutPrefix(body, []byte(`[{"type":"`)); ok && events == 1 {
-		eventType, rest, ok := bytes.Cut(rest, []byte(`","data":`))
-		if data, closed := bytes.CutSuffix(rest, []byte(`}]`)); ok && closed {
-			return []storedEvent{{Type: string(eventType), Data: data}}, nil
-		}
+	if stored, ok := cutBody(body, events); ok {
+		return stored, nil
 	}
 	var stored []storedEvent
 	err := json.Unmarshal(body, &stored)
 	return stored, err
+}
+
+func cutBody(body []byte, events int) (stored []storedEvent, ok bool) {
+	stored = make([]storedEvent, 0, events)
+	for before := `[{"type":"`; ; before = `},{"type":"` {
+		rest, ok := bytes.CutPrefix(body, []byte(before))
+		if !ok {
+			return stored, string(body) == `}]` && len(stored) == events
+		}
+		eventType, rest, ok := bytes.Cut(rest, []byte(`","data":`))
+		if !ok {
+			return nil, false
+		}
+		end := len(rest) - len(`}]`) // the last one ends where the body does
+		if len(stored) < events-1 {
+			end = endOfObject(rest)
+		}
+		if end < 0 {
+			return nil, false
+		}
+		stored = append(stored, storedEvent{Type: string(eventType), Data: rest[:end]})
+		body = rest[end:]
+	}
+}
+
+// endOfObject returns how long the JSON object is that b begins with. Where b is no JSON it may be wrong by anything.
+func endOfObject(b []byte) int {
+	depth := 0
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			i += endOfString(b[i+1:])
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(b)
+}
+
+// endOfString returns where the JSON string ends that b begins in: after its closing quote.
+func endOfString(b []byte) int {
+	for i := 0; i < len(b); {
+		quote := bytes.IndexByte(b[i:], '"')
+		if quote < 0 {
+			break
+		}
+		escape := bytes.IndexByte(b[i:i+quote], '\\')
+		if escape < 0 {
+			return i + quote + 1
+		}
+		i += escape + 2
+	}
+	return len(b)
 }

@@ -58,12 +58,19 @@ func writeLog(b *testing.B, dir string, commits func(func(domain.Commit) bool), 
 	db, err := sqlite.OpenDB(ctx, filepath.Join(dir, "events.db"), "OFF")
 	must(err)
 	defer db.Close()
-	tx, err := db.BeginTx(ctx, nil)
+	db.SetMaxOpenConns(1)
+	_, err = db.ExecContext(ctx, "PRAGMA journal_mode = OFF; PRAGMA locking_mode = EXCLUSIVE; PRAGMA cache_size = -65536")
 	must(err)
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, zeroblob(32))")
+	insert, err := db.PrepareContext(ctx, "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, zeroblob(32))")
 	must(err)
 	position := domain.Position(1)
+	begin, next := "BEGIN", position
 	for c := range commits {
+		if position >= next {
+			_, err := db.ExecContext(ctx, begin)
+			must(err)
+			begin, next = "COMMIT; BEGIN", position+5000
+		}
 		body := []byte(`[`)
 		for i, e := range c.Events {
 			see(domain.Recorded{
@@ -84,7 +91,8 @@ func writeLog(b *testing.B, dir string, commits func(func(domain.Commit) bool), 
 		position += domain.Position(len(c.Events))
 	}
 	must(insert.Close())
-	must(tx.Commit())
+	_, err = db.ExecContext(ctx, "COMMIT; PRAGMA journal_mode = WAL")
+	must(err)
 }
 
 // bareCatalog is the bare program: it has the statements of each batch with their arguments.

@@ -152,6 +152,14 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 		return nil
 	})
 
+	// What an earlier process left in storage: the lock on the data folder makes this one the only one to store.
+	a.part(func(ctx context.Context) error {
+		if err := worker.SweepAll(ctx); err != nil && ctx.Err() == nil {
+			cfg.log.Warn("storage could not be swept; the next start tries again", "error", err)
+		}
+		return nil
+	})
+
 	// Read side: a message wakes a projection, the log decides.
 	catalog, err := sqlite.OpenCatalog(ctx, cfg.data)
 	if err != nil {

@@ -1,31 +1,197 @@
 package main
 
 import (
+	"fmt"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
-// A file name that would be a program if a title were taken for HTML.
-const hostileTitle = `Kubernetes für <img src=x onerror=alert(1)>`
+// hostileTitle would be a program if a title were taken for HTML.
+const hostileTitle = `Kubernetes für <img src=x onerror=alert(1)> Anfänger`
 
-func TestThePageFromUploadToPlayback(t *testing.T) {
+// TestThePage goes the ways of a person with a browser. All share one browser and one server, one after the other: the
+// machine has enough to do with one.
+func TestThePage(t *testing.T) {
 	dir := t.TempDir()
 	clip := filepath.Join(dir, hostileTitle+".mp4")
-	if err := makeSample(t.Context(), clip, 9); err != nil {
+	if err := makeSample(t.Context(), clip, 6); err != nil {
 		t.Fatal(err)
 	}
-	a := serveForTest(t, filepath.Join(dir, "data"))
-	b := open(t, startChromium(t), a.url(), "/")
+	long := filepath.Join(dir, "A long one.mp4")
+	repeat(t, clip, long, 100)
+	browser := startChromium(t)
+	server := serveForTest(t, filepath.Join(dir, "data")).url()
+
+	visit := func(name, path string, walk func(*tab)) {
+		t.Run(name, func(t *testing.T) { walk(open(t, browser, server, path)) })
+	}
+	visit("a chosen file is uploaded, encoded, played and found", "/", func(b *tab) { b.chooseAndWatch(clip) })
+	visit("playback that stopped can be tried again", "/", (*tab).retryPlayback)
+	visit("a file that is no video is explained", "/", (*tab).explainRefusal)
+	visit("an upload that broke can be tried again", "/", (*tab).retryUpload)
+	visit("an upload can be cancelled, or made up for", "/", (*tab).cancelUpload)
+	visit("it fits a narrow screen", "/", (*tab).fitNarrowScreen)
+	visit("everything can be done by keyboard", "/", (*tab).useKeyboard)
+	visit("the documentation of the API is there", "/docs", (*tab).readDocs)
+	visit("a dropped file plays while it is encoded", "/", func(b *tab) { b.watchWhileEncoding(long) })
+	visit("it asks once a second, and never unseen", "/", (*tab).askGently)
+	deleteAll(t, server)
+	visit("it asks nothing while nothing is in work", "/", (*tab).restWhenIdle)
+}
+
+func (b *tab) chooseAndWatch(clip string) {
+	b.waitFor(`document.body.innerText.includes('No videos yet')`)
+	b.do(chromedp.Evaluate[chromedp.Void](`
+		window.said = [];
+		new MutationObserver(() => said.push(document.querySelector('#uploads .soft').textContent))
+			.observe(document.querySelector('#uploads'), {subtree: true, childList: true, characterData: true}), undefined`))
 	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{clip}))
-	b.waitFor(`document.querySelector('#uploads a')`)
-	address := evaluate[string](b, `document.querySelector('#uploads a').href`)
-	if !strings.HasPrefix(address, a.url()+"/#/v/") {
-		t.Fatalf("the link to the player is %q", address)
+	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'ready'`)
+	said := strings.Join(evaluate[[]string](b, "said"), "\n")
+	for _, want := range []string{"Uploading 0 %", "Uploading 100 %", "Uploaded", "Ready"} {
+		if !strings.Contains(said, want) {
+			b.t.Errorf("the upload never said %q, but:\n%s", want, said)
+		}
+	}
+	if name := evaluate[string](b, `document.querySelector('#uploads strong').textContent`); name != filepath.Base(clip) {
+		b.t.Errorf("the upload is called %q", name)
+	}
+
+	b.waitFor(`document.querySelector('#videos img')?.naturalWidth > 0`) // the poster
+	if title := evaluate[string](b, `document.querySelector('#videos h2').textContent`); title != hostileTitle {
+		b.t.Errorf("the title in the list is %q", title)
+	}
+	if length := evaluate[string](b, `document.querySelector('#videos .length').textContent`); length != "0:06" {
+		b.t.Errorf("the length in the list is %q", length)
 	}
 	b.do(chromedp.Click(chromedp.CSS("#uploads a")))
-	b.waitFor(`document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames > 30`)
-	b.waitFor(`document.querySelector('video').currentTime > 5`)
+	b.mustPlay()
+	if title := evaluate[string](b, `document.querySelector('#player-view h1').textContent`); title != hostileTitle {
+		b.t.Errorf("the title of the player is %q", title)
+	}
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('video').playbackRate = 4, undefined`))
+	b.waitFor(`document.querySelector('video').ended`)
+	if ranges := evaluate[string](b, `(v => v.buffered.length + ' ' + v.currentTime.toFixed(1))(document.querySelector('video'))`); ranges != "1 6.0" {
+		b.t.Errorf("ranges in the buffer and time at the end: %s, want 1 6.0", ranges)
+	}
+	happened := wait[string](b, `document.querySelector('.timeline')?.innerText`)
+	for _, event := range []string{"created", "uploaded", "source_inspected", "transcode_planned", "chunk_transcoded", "rendition_produced", "published"} {
+		if !strings.Contains(happened, "video."+event+".v1") {
+			b.t.Errorf("%s is not in the timeline:\n%s", event, happened)
+		}
+	}
+
+	for query, found := range map[string]int{"kub": 1, "anfan kub": 1, "nothing": 0} {
+		b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('#q').select(), undefined`), chromedp.KeyEvent(query))
+		b.waitFor(fmt.Sprintf(`document.querySelector('#list-title').textContent === 'Results for “%s”' &&
+			document.querySelectorAll('#videos li').length === %d`, query, found))
+	}
+}
+
+// mustPlay waits until moving pictures are seen, and looks at one.
+func (b *tab) mustPlay() {
+	b.t.Helper()
+	b.waitFor(`document.querySelector('video')?.getVideoPlaybackQuality().totalVideoFrames > 5`)
+	before := evaluate[[]float64](b, `(v => [v.currentTime, v.getVideoPlaybackQuality().totalVideoFrames])(document.querySelector('video'))`)
+	b.waitFor(fmt.Sprintf(`(v => v.currentTime > %f && v.getVideoPlaybackQuality().totalVideoFrames > %f)(document.querySelector('video'))`,
+		before[0]+0.5, before[1]+10))
+	colours := evaluate[int](b, `(() => {
+		const canvas = new OffscreenCanvas(64, 36).getContext('2d');
+		canvas.drawImage(document.querySelector('video'), 0, 0, 64, 36);
+		return new Set(new Uint32Array(canvas.getImageData(0, 0, 64, 36).data.buffer)).size;
+	})()`)
+	if colours < 20 {
+		b.t.Errorf("the picture has %d colours, want a test pattern", colours)
+	}
+}
+
+func (b *tab) retryPlayback() {
+	b.forgive("manifestLoadError")
+	b.forgive("ERR_INTERNET_DISCONNECTED")
+	b.waitFor(`document.querySelector('#videos a')`)
+	b.cut(b.server.String() + "/play/*/master.m3u8")
+	b.do(chromedp.Click(chromedp.CSS("#videos a")))
+	b.waitFor(`document.querySelector('.trouble')?.innerText.startsWith('Playback stopped: the video could not be loaded.')`)
+	b.cut()
+	b.do(chromedp.Click(chromedp.CSS(".trouble button")))
+	b.mustPlay()
+	if evaluate[bool](b, `document.querySelector('.trouble').checkVisibility()`) {
+		b.t.Error("the message stays when the video plays")
+	}
+}
+
+func (b *tab) watchWhileEncoding(long string) {
+	drag := func(kind input.DispatchDragEventType) {
+		call(b, input.DispatchDragEvent, input.DispatchDragEventParams{
+			Type: kind, X: 600, Y: 500, Data: &input.DragData{Items: []*input.DragDataItem{}, Files: []string{long}, DragOperationsMask: 1},
+		})
+	}
+	drag(input.DispatchDragEventTypeDragEnter)
+	b.waitFor(`document.body.classList.contains('dropping')`)
+	drag(input.DispatchDragEventTypeDragOver)
+	drag(input.DispatchDragEventTypeDrop)
+	b.waitFor(`/^Can be watched, encoding \d+ %$/.test(document.querySelector('#uploads .soft')?.textContent)`)
+	b.do(chromedp.Focus(chromedp.CSS("#uploads a")), chromedp.KeyEvent(kb.Enter))
+	b.mustPlay()
+	facts := evaluate[string](b, `document.querySelector('#player-view .soft').textContent`)
+	if !strings.HasPrefix(facts, "Encoding ") {
+		b.t.Fatalf("the encode ended before the playback began (%s): make the clip longer", facts)
+	}
+	// Over the ends of the first chunks (at 4 and 20 s), with what a choice of quality does.
+	lowest := evaluate[string](b, `(q => {
+		q.selectedIndex = q.length - 1;
+		q.dispatchEvent(new Event('change'));
+		document.querySelector('video').playbackRate = 4;
+		return q.selectedOptions[0].textContent;
+	})(document.querySelector('#quality'))`)
+	b.waitFor(`document.querySelector('video').currentTime > 21`)
+	if now := evaluate[string](b, `player.levels[player.currentLevel].height + 'p'`); now != lowest {
+		b.t.Errorf("%s was chosen, and %s plays", lowest, now)
+	}
+	if updates := evaluate[int](b, `playerUpdates.filter((u) => u === 'growing').length`); updates < 2 {
+		b.t.Errorf("the playlist was seen growing %d times", updates)
+	}
+	b.mustPlay()
+}
+
+func (b *tab) readDocs() {
+	var api struct {
+		Paths map[string]map[string]any `json:"paths"`
+	}
+	if err := (&client{server: b.server.String()}).call(b.t.Context(), "GET", "/openapi.json", nil, &api); err != nil {
+		b.t.Fatal(err)
+	}
+	operations := 0
+	for _, path := range api.Paths {
+		operations += len(path)
+	}
+	if operations < 10 {
+		b.t.Fatalf("the API has %d operations", operations)
+	}
+	b.waitFor(fmt.Sprintf(`document.querySelectorAll('.opblock').length === %d`, operations))
+	b.do(chromedp.Click(chromedp.CSS(".opblock-summary-control")))
+	b.waitFor(`document.querySelector('.opblock.is-open .responses-table')`)
+}
+
+// repeat makes a clip with a smaller picture of one, so many times over: cheap to encode, and yet so long that it takes
+// longer than somebody looks.
+func repeat(t *testing.T, clip, to string, times int) {
+	t.Helper()
+	small := filepath.Join(t.TempDir(), "small.mp4")
+	for _, args := range [][]string{
+		{"-i", "file:" + clip, "-vf", "scale=640:360", "-preset", "ultrafast", "-g", "60", "file:" + small},
+		{"-stream_loop", strconv.Itoa(times - 1), "-i", "file:" + small, "-c", "copy", "file:" + to},
+	} {
+		args = append([]string{"-nostdin", "-v", "error"}, args...)
+		if out, err := exec.CommandContext(t.Context(), "ffmpeg", args...).CombinedOutput(); err != nil {
+			t.Fatalf("make a long clip: %v: %s", err, out)
+		}
+	}
 }

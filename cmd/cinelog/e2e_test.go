@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -97,5 +99,27 @@ func TestOtherThanLoopbackIsRefused(t *testing.T) {
 			_ = l.Close()
 			t.Errorf("listens on %s", address)
 		}
+	}
+}
+
+func TestClientReadsItsOwnWrites(t *testing.T) {
+	t.Parallel()
+	var asked string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			asked = r.Header.Get("Cinelog-Min-Position")
+		}
+		w.Header().Set("Cinelog-Position", "7")
+		_, _ = w.Write([]byte("{}"))
+	}))
+	t.Cleanup(server.Close)
+	cl := &client{server: server.URL}
+	for _, method := range []string{http.MethodPost, http.MethodGet} {
+		if err := cl.call(t.Context(), method, "/v1/videos", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if asked != "7" {
+		t.Errorf("the query asked for position %q, want 7, that of the command", asked)
 	}
 }

@@ -49,8 +49,11 @@ func (u uploadCmd) Run(ctx context.Context, c *console) error {
 	return failed
 }
 
-// client talks to a server.
-type client struct{ server string }
+// client talks to a server, and reads what it wrote: queries name the position of the newest command.
+type client struct {
+	server   string
+	position string // empty before the first command
+}
 
 // answer is the part of a video's JSON that the command line needs.
 type answer struct {
@@ -186,6 +189,9 @@ func (cl *client) call(ctx context.Context, method, path string, in, out any) er
 }
 
 func (cl *client) do(req *http.Request, out any) error {
+	if req.Method == http.MethodGet && cl.position != "" {
+		req.Header.Set("Cinelog-Min-Position", cl.position)
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("%w (is the server running? start it with: cinelog serve)", err)
@@ -202,6 +208,9 @@ func (cl *client) do(req *http.Request, out any) error {
 		}
 		_ = json.Unmarshal(b, &problem)
 		return fmt.Errorf("the server answered %s: %s", res.Status, problem.Detail)
+	}
+	if at := res.Header.Get("Cinelog-Position"); at != "" && req.Method != http.MethodGet {
+		cl.position = at
 	}
 	if out == nil {
 		return nil

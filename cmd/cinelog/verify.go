@@ -62,7 +62,7 @@ func (v verifyCmd) Run(ctx context.Context, c *console) error {
 			return err
 		}
 		add("media", "restore the file from a backup, or upload the video again", lost...)
-		add("orphans", "harmless: a crash left them; the server removes them when their video is done", extra...)
+		add("orphans", "harmless: a crash left them, or an encode is at work; the server removes them when it starts and when their video is done", extra...)
 	}
 	models, err := verifyViews(ctx, log, c.data)
 	if err != nil {

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// BenchmarkPipeline measures the way from source to ready beside one FFmpeg process that makes the same renditions:
+//
+//	of_ffmpeg          from the end of the upload to ready, as a part of the time that FFmpeg takes
+//	cpu_of_ffmpeg      the CPU time of the server and all that it started, as a part of FFmpeg's
+//	playable_of_ready  from the end of the upload to the first that can be played, as a part of the time to ready
+//
+// The two take turns, and the one that begins changes too.
+func BenchmarkPipeline(b *testing.B) {
+	clip := benchClip(b)
+	binary := buildServer(b)
+	var wall, cpu, playable, ready, reference []float64
+	for b.Loop() {
+		var ours, theirs cost
+		var first time.Duration
+		for turn := range 2 {
+			if (turn+len(wall))%2 == 0 {
+				ours, first = throughServer(b, binary, clip)
+			} else {
+				theirs = throughFFmpeg(b, clip)
+			}
+		}
+		wall = append(wall, ours.wall.Seconds()/theirs.wall.Seconds())
+		cpu = append(cpu, ours.cpu.Seconds()/theirs.cpu.Seconds())
+		playable = append(playable, first.Seconds()/ours.wall.Seconds())
+		ready = append(ready, ours.wall.Seconds())
+		reference = append(reference, theirs.wall.Seconds())
+		b.Logf("ready after %.1f s (CPU %.1f s), playable after %.1f s; FFmpeg %.1f s (CPU %.1f s)", ours.wall.Seconds(),
+			ours.cpu.Seconds(), first.Seconds(), theirs.wall.Seconds(), theirs.cpu.Seconds())
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(ready), "ready_s")
+	b.ReportMetric(median(reference), "ffmpeg_s")
+	reportMedian(b, wall, "of_ffmpeg")
+	reportMedian(b, cpu, "cpu_of_ffmpeg")
+	reportMedian(b, playable, "playable_of_ready")
+}
+
+// cost is what one side took.
+type cost struct{ wall, cpu time.Duration }
+
+// benchClip is a minute of Full HD: a real one where there is a folder of real media, else one of test patterns.
+func benchClip(b *testing.B) string {
+	b.Helper()
+	if dir := os.Getenv("CINELOG_TEST_MEDIA"); dir != "" {
+		path := filepath.Join(dir, "bbb-1080p25-h264-aac51-62s.mp4")
+		if _, err := os.Stat(path); err == nil {
+			b.Log("with the real clip of 62 s")
+			return path
+		}
+	}
+	b.Log("with a clip of test patterns of 62 s, because CINELOG_TEST_MEDIA names no folder with the real one")
+	path := filepath.Join(b.TempDir(), "clip.mp4")
+	cmd := exec.CommandContext(b.Context(), "ffmpeg", "-nostdin", "-v", "error",
+		"-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25:duration=62",
+		"-f", "lavfi", "-i", "sine=frequency=330:beep_factor=4:sample_rate=48000:duration=62",
+		"-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-pix_fmt", "yuv420p", "-c:a", "aac", path)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("make a clip: %v: %s", err, out)
+	}
+	return path
+}
+
+func throughServer(b *testing.B, binary, clip string) (took cost, first time.Duration) {
+	b.Helper()
+	s := startServer(b, binary)
+	id := s.create("Big Buck Bunny")
+	s.send(id, clip)
+	start := time.Now()
+	s.until(id, func(v answer) bool { return v.Playable })
+	first = time.Since(start)
+	s.until(id, func(v answer) bool { return v.Status == "ready" })
+	took.wall = time.Since(start)
+	b.Log("what happened:" + s.timeline(b.Context(), id))
+	took.cpu = s.stop()
+	return took, first
+}
+
+// throughFFmpeg makes HLS of the same renditions as the plan: one decode, all rungs and the sound in one process that
+// has no cage, checks nothing and leaves durability to the kernel.
+func throughFFmpeg(b *testing.B, clip string) (took cost) {
+	b.Helper()
+	const rate = 25
+	plan := domain.PlanTranscode(domain.SourceInfo{Width: 1920, Height: 1080, FrameRate: domain.Rational{Num: rate, Den: 1}, Frames: 62 * rate})
+	dir, err := os.MkdirTemp(b.TempDir(), "ffmpeg-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+
+	var graph, tails, streams strings.Builder
+	fmt.Fprintf(&graph, "[0:v:0]split=%d", len(plan.Rungs))
+	var maps, rates []string
+	for i, r := range plan.Rungs {
+		fmt.Fprintf(&graph, "[s%d]", i)
+		fmt.Fprintf(&tails, ";[s%d]scale=%d:%d:flags=bicubic,setsar=1,format=yuv420p[v%d]", i, r.Width, r.Height, i)
+		fmt.Fprintf(&streams, "v:%d,agroup:sound ", i)
+		maps = append(maps, "-map", fmt.Sprintf("[v%d]", i))
+		rates = append(rates, fmt.Sprintf("-maxrate:v:%d", i), strconv.Itoa(r.MaxRate), fmt.Sprintf("-bufsize:v:%d", i), strconv.Itoa(2*r.MaxRate))
+	}
+	gop := strconv.Itoa(plan.GOP)
+	args := []string{"-nostdin", "-v", "error", "-i", clip, "-filter_complex", graph.String() + tails.String()}
+	args = append(append(args, maps...), "-map", "0:a:0", "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high",
+		"-g", gop, "-keyint_min", gop, "-sc_threshold", "0")
+	args = append(append(args, rates...), "-c:a", "aac", "-b:a", "128000", "-ac", "2", "-ar", "48000",
+		"-f", "hls", "-hls_time", strconv.FormatFloat(plan.SegmentSeconds(), 'f', -1, 64), "-hls_playlist_type", "vod",
+		"-hls_segment_type", "fmp4", "-var_stream_map", streams.String()+"a:0,agroup:sound", "-master_pl_name", "master.m3u8",
+		"-hls_segment_filename", "rung%v-%03d.m4s", "rung%v.m3u8")
+	cmd := exec.CommandContext(b.Context(), "ffmpeg", args...)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	start := time.Now()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("ffmpeg: %v: %s", err, out)
+	}
+	took.wall = time.Since(start)
+	took.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return took
+}
