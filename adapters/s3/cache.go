@@ -145,7 +145,7 @@ func (c *cache) get(ctx context.Context, name string, bytes int64, fetch func(co
 
 func (c *cache) fetch(ctx context.Context, f *cached, fill func(context.Context, *os.File) error) {
 	defer f.cancel()
-	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o640)
+	file, err := os.OpenFile(f.path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o640) //nolint:gosec // as blobs on disk are
 	if err == nil {
 		err = errors.Join(fill(ctx, file), file.Close())
 	}

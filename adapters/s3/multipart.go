@@ -165,7 +165,7 @@ func (u *upload) complete(ctx context.Context, id *string, parts []types.Complet
 	if err == nil || u.stored(ctx, err) {
 		return nil
 	}
-	if code(err) == "NoSuchUpload" {
+	if c := code(err); c == "NoSuchUpload" || c == "InvalidPart" { // the second where parts were on their way meanwhile
 		return fmt.Errorf("store blob %s: %w: the upload was aborted: %w", u.key, domain.ErrUnavailable, err)
 	}
 	return u.failed(ctx, "store blob", u.key, err)

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -90,7 +91,7 @@ func (o *Options) set(name, value string) (err error) {
 	case "lifetime":
 		o.URLLifetime, err = time.ParseDuration(value)
 	default:
-		err = fmt.Errorf("unknown; known are region, endpoint, public-endpoint, path-style, cdn and lifetime")
+		err = errors.New("unknown; known are region, endpoint, public-endpoint, path-style, cdn and lifetime")
 	}
 	return err
 }
@@ -128,7 +129,7 @@ func (o Options) withDefaults() Options {
 		o.ContentType = func(string) string { return "" }
 	}
 	if o.Now == nil {
-		o.Now = time.Now
+		o.Now = time.Now //nolint:forbidigo // the default of the clock that is taken
 	}
 	if o.Prefix != "" {
 		o.Prefix += "/"

@@ -249,7 +249,7 @@ func TestBlobsSayWhatTheyAre(t *testing.T) {
 			if _, err := s.Put(t.Context(), key, stream{bytes.NewReader(randomBytes(size))}); err != nil {
 				t.Fatal(err)
 			}
-			h := fetch(t, s, key, nil).Header
+			h := fetch(t, s, key, nil).header
 			if want != "" && (h.Get("Content-Type") != want || !strings.Contains(h.Get("Cache-Control"), "immutable")) {
 				t.Errorf("%s of %d bytes: Content-Type %q, Cache-Control %q", key, size, h.Get("Content-Type"), h.Get("Cache-Control"))
 			}

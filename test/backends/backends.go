@@ -19,7 +19,7 @@ const Region = "us-east-1"
 // The keys of our own S3 server; the SNS/SQS server takes any.
 const (
 	accessKey = "cinelog"
-	secretKey = "cinelog-secret" //nolint:gosec // of a server on loopback that lives as long as a test
+	secretKey = "cinelog-secret" // of a server on loopback that lives as long as a test
 )
 
 // shared holds the servers of this test process: it ends with the process, and so do they.

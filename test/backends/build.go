@@ -2,7 +2,9 @@ package backends
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -33,7 +35,7 @@ func build(k kind) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum, err := fingerprint(source)
+	sum, err := fingerprint(k, source)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +43,7 @@ func build(k kind) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(cache, "cinelog-test", sum, k.String())
+	dir := filepath.Join(cache, "cinelog-test", k.String()+"-"+sum)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
@@ -55,7 +57,7 @@ func build(k kind) ([]string, error) {
 	}
 	done := filepath.Join(dir, "done")
 	if _, err := os.Stat(done); errors.Is(err, fs.ErrNotExist) {
-		if err = install(k, source, dir); err == nil {
+		if err = install(k, source, dir, lock); err == nil {
 			err = os.WriteFile(done, nil, 0o600)
 		}
 		if err != nil {
@@ -77,19 +79,25 @@ func build(k kind) ([]string, error) {
 	return []string{filepath.Join(dir, k.String())}, nil
 }
 
-func install(k kind, source, dir string) error {
+// install builds a server. The process that does it holds the lock too: when ours is killed, the next one waits for it.
+func install(k kind, source, dir string, lock *os.File) error {
+	ctx := context.Background()
 	var what *exec.Cmd
 	if k == aws {
+		if err := os.RemoveAll(filepath.Join(dir, "node_modules")); err != nil { // of one that was killed
+			return err
+		}
 		if err := os.CopyFS(dir, os.DirFS(filepath.Join(source, "aws"))); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		what = exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+		what = exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 		what.Dir = dir
 	} else {
-		what = exec.Command("go", "build", "-tags", "ferretdb_no_postgresql", "-o", dir, "./"+k.String()) //nolint:gosec // constants
+		what = exec.CommandContext(ctx, "go", "build", "-tags", "ferretdb_no_postgresql", "-o", dir, "./"+k.String())
 		what.Dir = source
 		what.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
 	}
+	what.ExtraFiles = []*os.File{lock}
 	if out, err := what.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s\nTo see it by hand: cd %s && %s", err, out, what.Dir, strings.Join(what.Args, " "))
 	}
@@ -113,28 +121,37 @@ func sources() (string, error) {
 	}
 }
 
-// fingerprint names a state of the sources, with what builds them.
-func fingerprint(source string) (string, error) {
+// fingerprint names a state of a server's sources, with what builds them.
+func fingerprint(k kind, source string) (string, error) {
+	parts := []string{k.String()}
+	if k != aws {
+		parts = append(parts, "serve", "go.mod", "go.sum")
+	}
 	h := sha256.New()
 	fmt.Fprintln(h, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	err := filepath.WalkDir(source, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			if d.Name() == "node_modules" {
+	files := os.DirFS(source)
+	for _, part := range parts {
+		err := fs.WalkDir(files, part, func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir() && d.Name() == "node_modules":
 				return fs.SkipDir
+			case d.IsDir():
+				return nil
 			}
-			return nil
-		}
-		fmt.Fprintln(h, strings.TrimPrefix(path, source))
-		f, err := os.Open(path)
-		if err != nil {
+			fmt.Fprintln(h, path)
+			f, err := files.Open(path)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = io.Copy(h, f)
 			return err
+		})
+		if err != nil {
+			return "", err
 		}
-		defer f.Close()
-		_, err = io.Copy(h, f)
-		return err
-	})
-	return fmt.Sprintf("%x", h.Sum(nil)[:8]), err
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8]), nil
 }

@@ -2,6 +2,7 @@ package backends
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -62,7 +63,7 @@ func (s *Server) run(command []string, listen string) error {
 	if s.data != "" {
 		args = append(args, "--data", s.data)
 	}
-	p := exec.Command(command[0], args...) //nolint:gosec // our own servers
+	p := exec.CommandContext(context.Background(), command[0], args...) //nolint:gosec // our own servers
 	// Files, not writers: exec would need goroutines for those, and go test would wait for whoever holds its own output.
 	p.Stdin, p.Stdout, p.Stderr = stdinR, stdoutW, log
 	dieWithParent(p)
@@ -73,7 +74,7 @@ func (s *Server) run(command []string, listen string) error {
 		return err
 	}
 	var ready struct{ URL string }
-	_ = stdoutR.SetReadDeadline(time.Now().Add(startTime))
+	_ = stdoutR.SetReadDeadline(time.Now().Add(startTime)) //nolint:forbidigo // the kernel's deadlines follow the real clock
 	line, err := bufio.NewReader(stdoutR).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &ready)
