@@ -16,7 +16,7 @@ import (
 func TestBusContract(t *testing.T) {
 	t.Parallel()
 	contract.MessageBus(t, contract.BusFeatures{
-		Priorities: true, Reasons: true, ReceiveCount: bus.MetaReceiveCount,
+		Priorities: []int{10, 0, -5}, Reasons: true, ReceiveCount: bus.MetaReceiveCount,
 		MinLease: 300 * time.Millisecond, WakeUp: 50 * time.Millisecond,
 	}, func(t *testing.T) func(*testing.T, contract.BusOptions) *contract.Bus {
 		t.Helper()

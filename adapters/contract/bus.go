@@ -37,7 +37,10 @@ type BusOptions struct {
 
 // BusFeatures says what holds for a bus beyond what holds for all.
 type BusFeatures struct {
-	Priorities   bool
+	// Priorities are some that are told apart, falling; none where the bus hands out in no such order.
+	Priorities []int
+	// OneGroup says that all messages go to one group: a queue of work.
+	OneGroup     bool
 	Reasons      bool          // dead letters say why
 	ReceiveCount string        // key of the metadata that says how often a message was handed out
 	MinLease     time.Duration // the shortest lease that the bus can do

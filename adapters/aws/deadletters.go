@@ -1,0 +1,296 @@
+package aws
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	sqsapi "github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// DeadLetter is a message that no handler could deal with. It stays until somebody decides about it, or for 14 days,
+// which is as long as SQS keeps anything.
+type DeadLetter struct {
+	ID        string // topic/group/SQS's id
+	Topic     string
+	Group     string
+	UUID      string
+	Metadata  map[string]string
+	Payload   []byte
+	Attempts  int
+	Reason    string
+	Published time.Time // when it came into the group's queue
+	Died      time.Time // zero where SQS moved it itself
+}
+
+// failed is what a dead letter's attribute metaFailure says, in JSON.
+type failed struct {
+	Reason    string    `json:"reason"`
+	Attempts  int       `json:"attempts"`
+	Published time.Time `json:"published"`
+	Died      time.Time `json:"died"`
+}
+
+const maxReason = 2000 // bytes of a reason that are kept; a panic brings its stack
+
+func failure(msg *message.Message) (reason string, rejected bool) {
+	reason = msg.Metadata.Get(metaFailure)
+	if reason == "" {
+		reason = "nacked without a reason"
+	}
+	return reason, msg.Metadata.Get(metaRejected) == "true"
+}
+
+// bury puts a message into the group's dead letters as it came, with the failure as one more attribute.
+func (b *Bus) bury(ctx context.Context, g *group, h *held, reason string) error {
+	w := wire{body: h.wire.body, attributes: map[string]string{}}
+	for k, v := range h.wire.attributes {
+		w.attributes[k] = v
+	}
+	delete(w.attributes, metaFailure) // of an earlier death
+	// The reason gives way where the message is as large as may be.
+	const envelope = 200
+	reason = cut(toText(reason), min(maxReason, maxBytes-w.bytes()-envelope))
+	for reason != "" {
+		f, err := json.Marshal(failed{Reason: reason, Attempts: h.received, Published: h.sent, Died: b.opts.Now().UTC()})
+		if err != nil {
+			return err
+		}
+		w.attributes[metaFailure] = string(f)
+		if w.bytes() <= maxBytes {
+			break
+		}
+		delete(w.attributes, metaFailure)
+		reason = cut(reason, len(reason)/2) // JSON has escaped much of it
+	}
+	_, err := b.sqs.SendMessage(ctx, &sqsapi.SendMessageInput{
+		QueueUrl: &g.dead.url, MessageBody: &w.body, MessageAttributes: w.sqsAttributes(),
+	})
+	return explain(err)
+}
+
+func cut(s string, n int) string {
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:max(0, n)], "")
+	}
+	return s
+}
+
+// letter reads a dead letter. SQS itself moves a message whose handler's process died at the last try.
+func (b *Bus) letter(g *group, m *sqstypes.Message) DeadLetter {
+	w := received(m)
+	id := awssdk.ToString(m.MessageId)
+	msg, _ := w.decode(id) // that it cannot be read may be why it is here
+	l := DeadLetter{
+		ID: strings.Join([]string{g.topic, g.name, id}, "/"), Topic: g.topic, Group: g.name, UUID: msg.UUID,
+		Metadata: msg.Metadata, Payload: msg.Payload, Attempts: b.opts.MaxReceive, Reason: "the lease ran out", Published: sentAt(m),
+	}
+	var f failed
+	if json.Unmarshal([]byte(w.attributes[metaFailure]), &f) == nil {
+		l.Attempts, l.Reason, l.Published, l.Died = f.Attempts, f.Reason, f.Published, f.Died
+	}
+	return l
+}
+
+// verdict is what becomes of a dead letter that was looked at.
+type verdict int
+
+const (
+	stays verdict = iota
+	stop          // stays, and the others need not be looked at
+	goes          // is deleted, and the others need not be looked at
+)
+
+// SQS cannot show a message without hiding it for a while, so two who look at the same time hide some from each other:
+// whoever finds that something is hidden waits for it.
+const (
+	lookTime = 20 * time.Second // how long a letter is hidden if we die while we look
+	lookWait = time.Second      // asking for a whole second asks all of SQS's servers, not some
+	lookFor  = 10 * time.Second // how long to wait for what is hidden
+)
+
+// look shows all dead letters of a group, and puts them back.
+func (b *Bus) look(ctx context.Context, g *group, show func(context.Context, *sqstypes.Message) (verdict, error)) error {
+	seen := map[string]string{} // receipts of those in hand, by id
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+		defer cancel()
+		b.putBack(ctx, g, seen)
+	}()
+	began := b.opts.Now()
+	for {
+		out, err := b.sqs.ReceiveMessage(ctx, &sqsapi.ReceiveMessageInput{
+			QueueUrl: &g.dead.url, MaxNumberOfMessages: maxBatch, WaitTimeSeconds: int32(lookWait / time.Second),
+			VisibilityTimeout: int32(lookTime / time.Second), MessageAttributeNames: []string{"All"},
+			MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameSentTimestamp},
+		})
+		if err != nil {
+			return fmt.Errorf("read dead letters of %s: %w", g.dead.name, explain(err))
+		}
+		for i := range out.Messages {
+			seen[awssdk.ToString(out.Messages[i].MessageId)] = awssdk.ToString(out.Messages[i].ReceiptHandle)
+		}
+		for i := range out.Messages {
+			m := &out.Messages[i]
+			v, err := show(ctx, m)
+			if err != nil || v == stop {
+				return err
+			}
+			if v == goes {
+				delete(seen, awssdk.ToString(m.MessageId))
+				_, err := b.sqs.DeleteMessage(ctx, &sqsapi.DeleteMessageInput{QueueUrl: &g.dead.url, ReceiptHandle: m.ReceiptHandle})
+				return explain(err)
+			}
+		}
+		if len(out.Messages) > 0 {
+			continue
+		}
+		_, hidden, err := b.counts(ctx, g.dead)
+		if err != nil || hidden <= len(seen) || b.opts.Now().Sub(began) > lookFor {
+			return err
+		}
+	}
+}
+
+func (b *Bus) putBack(ctx context.Context, g *group, receipts map[string]string) {
+	var entries []sqstypes.ChangeMessageVisibilityBatchRequestEntry
+	for _, r := range receipts {
+		entries = append(entries, visibility(len(entries), r, 0))
+	}
+	for batch := range slices.Chunk(entries, maxBatch) {
+		_, err := b.sqs.ChangeMessageVisibilityBatch(ctx, &sqsapi.ChangeMessageVisibilityBatchInput{
+			QueueUrl: &g.dead.url, Entries: batch,
+		})
+		if err != nil {
+			b.log.WarnContext(ctx, "dead letters stay hidden for a while", "queue", g.dead.name, "error", err)
+		}
+	}
+}
+
+// DeadLetters returns all dead letters of the groups in Options.Topics and of those declared since, oldest first.
+func (b *Bus) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
+	groups, err := b.allGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := make([][]DeadLetter, len(groups))
+	if err := inParallel(ctx, len(groups), func(ctx context.Context, i int) (err error) {
+		found[i], err = b.lettersOf(ctx, groups[i])
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	letters := slices.Concat(found...)
+	slices.SortStableFunc(letters, func(a, b DeadLetter) int { return a.Published.Compare(b.Published) })
+	return letters, nil
+}
+
+func (b *Bus) lettersOf(ctx context.Context, g *group) ([]DeadLetter, error) {
+	var letters []DeadLetter
+	known := map[string]bool{}
+	err := b.look(ctx, g, func(_ context.Context, m *sqstypes.Message) (verdict, error) {
+		if l := b.letter(g, m); !known[l.ID] {
+			known[l.ID], letters = true, append(letters, l)
+		}
+		return stays, nil
+	})
+	return letters, err
+}
+
+// WatchDeadLetters hands the dead letters of a consumer group to handle until ctx ends: those that are there, and each
+// that comes, also those that a crash made. They stay where they are. Every start hands all of them out again, and
+// handle's error makes one come again within a minute.
+func (b *Bus) WatchDeadLetters(
+	ctx context.Context, topic, group string, handle func(context.Context, DeadLetter) error,
+) error {
+	g, err := b.group(ctx, topic, group)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(deadLetterTick)
+	defer tick.Stop()
+	known := map[string]bool{}
+	for {
+		letters, err := b.lettersOf(ctx, g)
+		if err != nil && ctx.Err() == nil {
+			b.log.ErrorContext(ctx, "cannot read dead letters", "topic", topic, "group", group, "error", err)
+		}
+		for _, l := range letters {
+			if known[l.ID] {
+				continue
+			}
+			if err := handle(ctx, l); err != nil {
+				b.log.WarnContext(ctx, "dead letter not handled", "topic", topic, "group", group, "id", l.ID, "error", err)
+				continue
+			}
+			known[l.ID] = true
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.died:
+		case <-tick.C:
+		}
+	}
+}
+
+// deadLetterTick finds what no bell told: those that SQS or another process buried, and a handle that failed.
+const deadLetterTick = 30 * time.Second
+
+// Redrive puts a dead letter back into its group's queue, as if it was new. ErrNotFound, also the second time.
+func (b *Bus) Redrive(ctx context.Context, id string) error {
+	return b.decide(ctx, "redrive", id, func(ctx context.Context, g *group, m *sqstypes.Message) error {
+		w := received(m)
+		delete(w.attributes, metaFailure)
+		to := g.queues[0]
+		if g.work {
+			to = g.queues[level(w.attributes)]
+		}
+		_, err := b.sqs.SendMessage(ctx, &sqsapi.SendMessageInput{
+			QueueUrl: &to.url, MessageBody: &w.body, MessageAttributes: w.sqsAttributes(),
+		})
+		return explain(err)
+	})
+}
+
+// Drop removes a dead letter for good. ErrNotFound.
+func (b *Bus) Drop(ctx context.Context, id string) error {
+	return b.decide(ctx, "drop", id, func(context.Context, *group, *sqstypes.Message) error { return nil })
+}
+
+// decide takes a letter out after do has done its part.
+func (b *Bus) decide(
+	ctx context.Context, what, id string, do func(context.Context, *group, *sqstypes.Message) error,
+) error {
+	parts := strings.Split(id, "/")
+	if len(parts) != 3 {
+		return fmt.Errorf("%s: %w: dead letter %q", what, domain.ErrNotFound, id)
+	}
+	g, err := b.group(ctx, parts[0], parts[1])
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	found := false
+	err = b.look(ctx, g, func(ctx context.Context, m *sqstypes.Message) (verdict, error) {
+		if awssdk.ToString(m.MessageId) != parts[2] {
+			return stays, nil
+		}
+		found = true
+		return goes, do(ctx, g, m)
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", what, err)
+	case !found:
+		return fmt.Errorf("%s: %w: dead letter %s", what, domain.ErrNotFound, id)
+	}
+	return nil
+}

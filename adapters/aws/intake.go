@@ -1,0 +1,308 @@
+package aws
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill-aws/sqs"
+	"github.com/ThreeDotsLabs/watermill/message"
+	sqsapi "github.com/aws/aws-sdk-go-v2/service/sqs"
+)
+
+// intake is what the subscriptions of one subscriber to one topic share: the messages in the process's hands, and one
+// watermill-aws subscriber for each queue that brings them.
+//
+//	poller (one for each queue) ─► arrived ─► dispatch ─► ready ─► whichever subscription is free ─► settler
+//	                                    keeper extends the leases of all of them
+type intake struct {
+	bus     *Bus
+	group   *group
+	pollers []*poller // by falling priority
+	settler *settler
+	arrived chan *held
+	ready   chan *held
+	ctx     context.Context //nolint:containedctx // its end stops the polling; messages have contexts of their own
+	stop    context.CancelFunc
+	done    chan struct{} // closed when nothing of it runs any more
+
+	subscriptions sync.WaitGroup
+
+	mu      sync.Mutex
+	slots   int // subscriptions
+	leases  map[string]*held
+	stopped bool
+}
+
+// held is a message in this process's hands.
+type held struct {
+	poller   *poller
+	wire     wire
+	msg      *message.Message // set when the poller has decoded it
+	id       string           // SQS's
+	receipt  string
+	received int
+	sent     time.Time
+	lost     chan struct{} // closed when the lease is lost
+
+	// Guarded by intake.mu.
+	until   time.Time // end of the lease
+	isLost  bool
+	settled bool
+}
+
+func (b *Bus) newIntake(g *group) (*intake, error) {
+	in := &intake{
+		bus: b, group: g, arrived: make(chan *held), ready: make(chan *held), done: make(chan struct{}),
+		leases: map[string]*held{},
+	}
+	in.settler = newSettler(b)
+	for i, q := range g.queues {
+		p := &poller{intake: in, queue: q, level: i, wake: make(chan struct{}, 1)}
+		var err error
+		p.sub, err = sqs.NewSubscriber(sqs.SubscriberConfig{
+			AWSConfig: b.opts.Config, OptFns: []func(*sqsapi.Options){p.hook}, QueueUrlResolver: knownURL{},
+			DoNotCreateQueueIfNotExists: true, ReconnectRetrySleep: retryReceive, Unmarshaler: p,
+		}, watermill.NopLogger{})
+		if err != nil {
+			return nil, err
+		}
+		in.pollers = append(in.pollers, p)
+	}
+	in.ctx, in.stop = context.WithCancel(context.Background())
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		in.stop()
+		return nil, errClosed
+	}
+	b.intakes[in] = struct{}{}
+	b.running.Go(func() {
+		in.run()
+		b.mu.Lock()
+		delete(b.intakes, in)
+		b.mu.Unlock()
+		close(in.done)
+	})
+	return in, nil
+}
+
+// retryReceive is how long a poller waits when SQS could not be asked.
+const retryReceive = time.Second
+
+// join adds a subscription, which ends with ctx. It is false when the intake has ended.
+func (in *intake) join(ctx context.Context, s *subscription) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.stopped {
+		return false
+	}
+	in.slots++
+	in.ring()
+	s.intake = in
+	ctx, cancel := context.WithCancel(ctx)
+	unlink := context.AfterFunc(in.ctx, cancel)
+	in.subscriptions.Go(func() {
+		s.run(ctx)
+		unlink()
+		cancel()
+		in.leave()
+	})
+	return true
+}
+
+// leave takes a subscription out; without any the intake ends.
+func (in *intake) leave() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.slots--; in.slots == 0 {
+		in.stopped = true
+		in.stop()
+	}
+}
+
+// run ends when the intake is stopped: first no more messages are asked for, then those that nobody has begun are
+// given back, then those in handlers' hands are waited for.
+func (in *intake) run() {
+	keeper, stopKeeper := context.WithCancel(context.WithoutCancel(in.ctx))
+	var keeping, polling, dispatching sync.WaitGroup
+	keeping.Go(func() { in.keep(keeper) })
+	for _, p := range in.pollers {
+		polling.Go(p.run)
+	}
+	polled := make(chan struct{})
+	dispatching.Go(func() { in.dispatch(polled) })
+
+	<-in.ctx.Done()
+	in.mu.Lock()
+	in.stopped = true
+	in.mu.Unlock()
+	polling.Wait()
+	for _, h := range in.unread() {
+		in.giveBack(in.ctx, h)
+		in.drop(h)
+	}
+	close(polled)
+	dispatching.Wait()
+	in.subscriptions.Wait()
+	stopKeeper()
+	keeping.Wait()
+	in.settler.close()
+}
+
+// dispatch hands out what has arrived, the higher priority first, until polled is closed; then it gives back the rest.
+func (in *intake) dispatch(polled <-chan struct{}) {
+	var waiting []*held
+	for {
+		var ready chan<- *held
+		var next *held
+		if len(waiting) > 0 && in.ctx.Err() == nil {
+			ready, next = in.ready, waiting[0]
+		}
+		select {
+		case h := <-in.arrived:
+			i := len(waiting)
+			for i > 0 && waiting[i-1].poller.level > h.poller.level {
+				i--
+			}
+			waiting = slices.Insert(waiting, i, h)
+		case ready <- next:
+			waiting = waiting[1:]
+		case <-in.ctx.Done():
+			for _, h := range waiting {
+				in.giveBack(in.ctx, h)
+				in.drop(h)
+			}
+			waiting = nil
+			select {
+			case h := <-in.arrived:
+				waiting = append(waiting, h)
+			case <-polled:
+				return
+			}
+		}
+	}
+}
+
+// capacity is how many messages may be in hand. in.mu is held.
+func (in *intake) capacity() int {
+	if in.group.work || in.slots == 0 {
+		return in.slots
+	}
+	return in.slots + in.bus.opts.Prefetch
+}
+
+// take notes messages that SQS has given to a poller.
+func (in *intake) take(messages []*held) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for _, h := range messages {
+		in.leases[h.receipt] = h
+	}
+}
+
+// claim returns a message that was taken.
+func (in *intake) claim(receipt string) *held {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.leases[receipt]
+}
+
+// unread returns the messages that watermill-aws has let go when it ended.
+func (in *intake) unread() []*held {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	var left []*held
+	for _, h := range in.leases {
+		if h.msg == nil {
+			left = append(left, h)
+		}
+	}
+	return left
+}
+
+// drop forgets a message, which makes room for another.
+func (in *intake) drop(h *held) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	delete(in.leases, h.receipt)
+	in.ring()
+}
+
+// ring lets the pollers see whether there is room now. in.mu is held.
+func (in *intake) ring() {
+	for _, p := range in.pollers {
+		signal(p.wake)
+	}
+}
+
+// settle says whether the lease still stands, and that from now on it needs no extension.
+func (in *intake) settle(h *held) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !h.isLost && !in.bus.opts.Now().Before(h.until) {
+		in.lose(h)
+	}
+	h.settled = true
+	return !h.isLost
+}
+
+// lose marks a lease as lost. in.mu is held.
+func (in *intake) lose(h *held) {
+	h.isLost = true
+	close(h.lost)
+}
+
+func (in *intake) ack(ctx context.Context, h *held) {
+	if !in.settle(h) {
+		in.bus.log.WarnContext(ctx, "acknowledged after the lease was lost: the message comes again", in.attrs(h)...)
+		return
+	}
+	in.settler.delete(h)
+}
+
+func (in *intake) giveBack(ctx context.Context, h *held) {
+	if in.settle(h) {
+		in.settler.hide(h, 0)
+	}
+}
+
+func (in *intake) nack(ctx context.Context, h *held, msg *message.Message) {
+	reason, rejected := failure(msg)
+	if ctx.Err() != nil && !rejected {
+		in.giveBack(ctx, h) // it failed because we are leaving: that is not the message's fault
+		return
+	}
+	if !in.settle(h) {
+		return
+	}
+	if !rejected && h.received < in.bus.opts.MaxReceive {
+		in.settler.hide(h, in.bus.opts.Backoff(h.received))
+		return
+	}
+	in.bury(ctx, h, reason)
+}
+
+// bury moves a message to the dead letters. If that fails it comes again, and SQS buries it in the end.
+func (in *intake) bury(ctx context.Context, h *held, reason string) {
+	in.bus.log.ErrorContext(ctx, "dead letter", append(in.attrs(h), "reason", reason)...)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	if err := in.bus.bury(ctx, in.group, h, reason); err != nil {
+		in.bus.log.ErrorContext(ctx, "cannot bury", append(in.attrs(h), "error", err)...)
+		in.settler.hide(h, in.bus.opts.Backoff(h.received))
+		return
+	}
+	in.settler.delete(h)
+	signal(in.group.died)
+}
+
+func (in *intake) attrs(h *held) []any {
+	attrs := []any{"topic", in.group.topic, "group", in.group.name, "sqs_message", h.id, "receive_count", h.received}
+	if h.msg != nil {
+		attrs = append(attrs, "message", h.msg.UUID)
+	}
+	return attrs
+}

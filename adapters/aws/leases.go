@@ -1,0 +1,100 @@
+package aws
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	sqsapi "github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+)
+
+// keep extends the leases of all messages in hand until ctx ends.
+//
+// It tries three times in the time of a lease. Whoever could not be extended by then is told to stop before the lease
+// ends; so is, at once, a handler whose lease SQS says is over, or whose process was frozen for longer than that.
+func (in *intake) keep(ctx context.Context) {
+	lease := in.bus.opts.Lease
+	tick := time.NewTicker(lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		request, cancel := context.WithTimeout(ctx, lease/3)
+		var extending sync.WaitGroup
+		for p, due := range in.due() {
+			for batch := range slices.Chunk(due, maxBatch) {
+				extending.Go(func() { in.extend(request, p, batch) })
+			}
+		}
+		extending.Wait()
+		cancel()
+	}
+}
+
+// due returns the messages whose leases are to be extended, by the poller that they came from.
+func (in *intake) due() map[*poller][]*held {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	now, lease := in.bus.opts.Now(), in.bus.opts.Lease
+	due := map[*poller][]*held{}
+	for _, h := range in.leases {
+		switch {
+		case h.settled || h.isLost:
+		case !now.Before(h.until):
+			in.lose(h)
+		case h.until.Sub(now) <= lease*5/6: // the next tick is soon enough for a fresh one
+			due[h.poller] = append(due[h.poller], h)
+		}
+	}
+	return due
+}
+
+func (in *intake) extend(ctx context.Context, p *poller, messages []*held) {
+	lease := in.bus.opts.Lease
+	until := in.bus.opts.Now().Add(lease)
+	request := &sqsapi.ChangeMessageVisibilityBatchInput{QueueUrl: &p.queue.url}
+	for i, h := range messages {
+		request.Entries = append(request.Entries, visibility(i, h.receipt, lease))
+	}
+	answer, err := in.bus.sqs.ChangeMessageVisibilityBatch(ctx, request)
+	refused := map[string]sqstypes.BatchResultErrorEntry{}
+	if err == nil {
+		for _, f := range answer.Failed {
+			refused[awssdk.ToString(f.Id)] = f
+		}
+	} else if ctx.Err() == nil {
+		in.bus.log.WarnContext(ctx, "cannot extend leases", "queue", p.queue.name, "messages", len(messages), "error", explain(err))
+	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for i, h := range messages {
+		f, failed := refused[strconv.Itoa(i)]
+		switch {
+		case h.settled || h.isLost:
+		case err == nil && !failed:
+			h.until = until
+		case failed && f.SenderFault && !throttled(awssdk.ToString(f.Code)):
+			in.bus.log.WarnContext(ctx, "lease lost", append(in.attrs(h), "reason", awssdk.ToString(f.Code))...)
+			in.lose(h)
+		case !in.bus.opts.Now().Add(lease / 3).Before(h.until): // no time for another try
+			in.bus.log.WarnContext(ctx, "lease lost", append(in.attrs(h), "reason", "SQS could not be reached")...)
+			in.lose(h)
+		}
+	}
+}
+
+// visibility is an entry that hides a message for d, rounded up: SQS knows whole seconds.
+func visibility(i int, receipt string, d time.Duration) sqstypes.ChangeMessageVisibilityBatchRequestEntry {
+	whole := min(max(0, (d+time.Second-1)/time.Second), 12*3600)
+	return sqstypes.ChangeMessageVisibilityBatchRequestEntry{
+		Id: awssdk.String(strconv.Itoa(i)), ReceiptHandle: &receipt,
+		VisibilityTimeout: int32(whole), //nolint:gosec // 43200 at most
+	}
+}
