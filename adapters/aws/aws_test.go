@@ -51,7 +51,7 @@ func account(tb testing.TB, endpoint string) awssdk.Config {
 // prefix returns a beginning of names that nobody else has.
 func prefix() string { return "t" + strings.ToLower(rand.Text()[:10]) }
 
-// fast is for stand-ins, which hand a message to a request whose sender has gone away: requests end by themselves.
+// fast lets requests end by themselves: SQS and its stand-in hand messages to those whose sender has gone away, too.
 func fast(o aws.Options) aws.Options {
 	if o.Now == nil {
 		o.Now = time.Now

@@ -112,7 +112,7 @@ const (
 // SQS cannot show a message without hiding it for a while, so two who look at the same time hide some from each other:
 // whoever finds that something is hidden waits for it.
 const (
-	lookTime = 20 * time.Second // how long a letter is hidden if we die while we look
+	lookTime = 30 * time.Second // how long a letter is hidden if we die while we look
 	lookWait = time.Second      // asking for a whole second asks all of SQS's servers, not some
 	lookFor  = 10 * time.Second // how long to wait for what is hidden
 )
@@ -135,6 +135,7 @@ func (b *Bus) look(ctx context.Context, g *group, show func(context.Context, *sq
 		if err != nil {
 			return fmt.Errorf("read dead letters of %s: %w", g.dead.name, explain(err))
 		}
+		before := len(seen)
 		for i := range out.Messages {
 			seen[awssdk.ToString(out.Messages[i].MessageId)] = awssdk.ToString(out.Messages[i].ReceiptHandle)
 		}
@@ -150,8 +151,11 @@ func (b *Bus) look(ctx context.Context, g *group, show func(context.Context, *sq
 				return explain(err)
 			}
 		}
-		if len(out.Messages) > 0 {
+		if len(seen) > before {
 			continue
+		}
+		if len(out.Messages) > 0 { // so many that the first are back before the last were seen
+			return nil
 		}
 		_, hidden, err := b.counts(ctx, g.dead)
 		if err != nil || hidden <= len(seen) || b.opts.Now().Sub(began) > lookFor {

@@ -48,7 +48,8 @@ type held struct {
 	lost     chan struct{} // closed when the lease is lost
 
 	// Guarded by intake.mu.
-	until   time.Time // end of the lease
+	until   time.Time     // end of the lease
+	lease   time.Duration // how long it was given for
 	isLost  bool
 	settled bool
 }

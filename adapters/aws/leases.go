@@ -12,13 +12,16 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 )
 
+// firstLease is how long a message is leased for when it is received; whoever still has it after a third of that gets
+// the whole lease. It is short because SQS also hands messages to a process that has ended while it waited for some.
+func (o Options) firstLease() time.Duration { return min(o.Lease, 5*time.Second) }
+
 // keep extends the leases of all messages in hand until ctx ends.
 //
-// It tries three times in the time of a lease. Whoever could not be extended by then is told to stop before the lease
+// Two thirds of a lease are left for trying. Whoever could not be extended by then is told to stop before the lease
 // ends; so is, at once, a handler whose lease SQS says is over, or whose process was frozen for longer than that.
 func (in *intake) keep(ctx context.Context) {
-	lease := in.bus.opts.Lease
-	tick := time.NewTicker(lease / 3)
+	tick := time.NewTicker(in.bus.opts.leaseTick())
 	defer tick.Stop()
 	for {
 		select {
@@ -26,7 +29,7 @@ func (in *intake) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		request, cancel := context.WithTimeout(ctx, lease/3)
+		request, cancel := context.WithTimeout(ctx, in.bus.opts.firstLease()/3)
 		var extending sync.WaitGroup
 		for p, due := range in.due() {
 			for batch := range slices.Chunk(due, maxBatch) {
@@ -38,18 +41,20 @@ func (in *intake) keep(ctx context.Context) {
 	}
 }
 
+func (o Options) leaseTick() time.Duration { return o.firstLease() / 5 }
+
 // due returns the messages whose leases are to be extended, by the poller that they came from.
 func (in *intake) due() map[*poller][]*held {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	now, lease := in.bus.opts.Now(), in.bus.opts.Lease
+	now := in.bus.opts.Now()
 	due := map[*poller][]*held{}
 	for _, h := range in.leases {
 		switch {
 		case h.settled || h.isLost:
 		case !now.Before(h.until):
 			in.lose(h)
-		case h.until.Sub(now) <= lease*5/6: // the next tick is soon enough for a fresh one
+		case h.until.Sub(now) <= h.lease*2/3:
 			due[h.poller] = append(due[h.poller], h)
 		}
 	}
@@ -79,11 +84,11 @@ func (in *intake) extend(ctx context.Context, p *poller, messages []*held) {
 		switch {
 		case h.settled || h.isLost:
 		case err == nil && !failed:
-			h.until = until
+			h.until, h.lease = until, lease
 		case failed && f.SenderFault && !throttled(awssdk.ToString(f.Code)):
 			in.bus.log.WarnContext(ctx, "lease lost", append(in.attrs(h), "reason", awssdk.ToString(f.Code))...)
 			in.lose(h)
-		case !in.bus.opts.Now().Add(lease / 3).Before(h.until): // no time for another try
+		case !in.bus.opts.Now().Add(in.bus.opts.leaseTick()).Before(h.until): // no time for another try
 			in.bus.log.WarnContext(ctx, "lease lost", append(in.attrs(h), "reason", "SQS could not be reached")...)
 			in.lose(h)
 		}

@@ -110,7 +110,7 @@ func (p *poller) intercept(
 		}
 		mine := *request
 		mine.MaxNumberOfMessages, mine.WaitTimeSeconds = int32(room), int32(wait/time.Second) //nolint:gosec // 10, 20 at most
-		mine.VisibilityTimeout = int32(p.intake.bus.opts.Lease / time.Second)                 //nolint:gosec // 43200 at most
+		mine.VisibilityTimeout = int32(p.intake.bus.opts.firstLease() / time.Second)          //nolint:gosec // 5 at most
 		mine.MessageSystemAttributeNames = []sqstypes.MessageSystemAttributeName{
 			sqstypes.MessageSystemAttributeNameApproximateReceiveCount, sqstypes.MessageSystemAttributeNameSentTimestamp,
 		}
@@ -125,8 +125,8 @@ func (p *poller) intercept(
 	return next.HandleInitialize(ctx, in)
 }
 
-// polling is the context of one request. Breaking off a request makes SQS (and more so a stand-in) hand messages to
-// nobody, which then come again only when their leases end; so one that will soon end is waited for.
+// polling is the context of one request. SQS does not notice when a request that waits is broken off: it hands the
+// next messages to nobody, and they come again when their first lease ends. So one that will soon end is waited for.
 func (p *poller) polling(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
 	opts := p.intake.bus.opts
 	ends := opts.Now().Add(wait)
@@ -187,14 +187,15 @@ func (p *poller) answered(ctx context.Context, answer *sqsapi.ReceiveMessageOutp
 		}
 		return
 	}
-	until := in.bus.opts.Now().Add(in.bus.opts.Lease)
+	lease := in.bus.opts.firstLease()
+	until := in.bus.opts.Now().Add(lease)
 	messages := make([]*held, len(answer.Messages))
 	for i := range answer.Messages {
 		m := &answer.Messages[i]
 		messages[i] = &held{
 			poller: p, wire: received(m), id: awssdk.ToString(m.MessageId), receipt: awssdk.ToString(m.ReceiptHandle),
 			received: number(m.Attributes, sqstypes.MessageSystemAttributeNameApproximateReceiveCount),
-			sent:     sentAt(m), until: until, lost: make(chan struct{}),
+			sent:     sentAt(m), until: until, lease: lease, lost: make(chan struct{}),
 		}
 	}
 	in.take(messages)

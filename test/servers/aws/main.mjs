@@ -1,6 +1,5 @@
 // Speaks the SNS and SQS protocols on a SQLite file, by fauxqs. The same flags and the same ways to end as the servers
 // in Go have (serve/serve.go).
-import { AsyncLocalStorage } from "node:async_hooks";
 import fs from "node:fs";
 import net from "node:net";
 import os from "node:os";
@@ -43,20 +42,6 @@ PersistenceManager.prototype.updateMessageReady = function (id) {
   this.db
     .prepare("UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL WHERE message_id = ?")
     .run(id);
-};
-
-// A request that waits gets the next message also when its sender has gone away, and hides it from the others. SQS
-// notices a connection that is closed.
-const { SqsRouter } = await import("./node_modules/fauxqs/dist/sqs/sqsRouter.js");
-const { SqsQueue } = await import("./node_modules/fauxqs/dist/sqs/sqsStore.js");
-const requests = new AsyncLocalStorage();
-const { handle } = SqsRouter.prototype;
-SqsRouter.prototype.handle = function (request, reply) {
-  return requests.run(request.raw, () => handle.call(this, request, reply));
-};
-const { dequeue } = SqsQueue.prototype;
-SqsQueue.prototype.dequeue = function (...args) {
-  return requests.getStore()?.socket.destroyed ? [] : dequeue.apply(this, args);
 };
 
 const { startFauxqs } = await import("fauxqs");
