@@ -18,6 +18,14 @@ type Transcoding struct {
 	Tasks   Tasks
 }
 
+// TranscodingEvents are the types of the events that Transcoding reacts to; the others need not be sent to it.
+func TranscodingEvents() []string {
+	return []string{
+		"video.uploaded.v1", "video.transcode_requested.v1", "video.source_inspected.v1", "video.source_rejected.v1",
+		"video.transcode_planned.v1", "video.rendition_produced.v1", "video.transcode_failed.v1", "video.deleted.v1",
+	}
+}
+
 // Handle reacts to one event. After an error the same event may be handed in again.
 func (p *Transcoding) Handle(ctx context.Context, r domain.Recorded) error {
 	id := r.VideoID()

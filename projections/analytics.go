@@ -62,6 +62,14 @@ func UTCDay(t time.Time) time.Time {
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }
 
+// FactEvents are the types of the events that mean anything for the figures.
+func FactEvents() []string {
+	return []string{
+		"video.uploaded.v1", "video.transcode_requested.v1", "video.source_rejected.v1", "video.rendition_produced.v1",
+		"video.transcode_failed.v1", "video.published.v1",
+	}
+}
+
 // FactOf returns what an event means for the figures; ok is false when that is nothing.
 func FactOf(r domain.Recorded) (f Fact, ok bool) {
 	f = Fact{Position: r.Position, Time: r.Time.UTC(), Video: r.VideoID()}

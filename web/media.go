@@ -12,9 +12,10 @@ import (
 	"github.com/cinelog/cinelog/domain"
 )
 
-// mediaTypes are the only kinds of file that are served, with the types that players want (RFC 8216, Apple's HLS
-// authoring rules). Sources are never served: they are whatever somebody uploaded.
-func mediaType(key string) string {
+// MediaType is the type of a blob by its key, "" for what is not served. These are the only kinds of file that are
+// served, with the types that players want (RFC 8216, Apple's HLS authoring rules). Sources are never served: they are
+// whatever somebody uploaded.
+func MediaType(key string) string {
 	switch path.Ext(key) {
 	case ".m4s":
 		return "video/iso.segment"
@@ -34,7 +35,7 @@ const mediaKey = `^media(/[a-z0-9_-][a-z0-9._-]*)+$`
 // serveMedia gives out a blob by its key. Keys name an attempt, so what lies under one never changes.
 func (s *Server) serveMedia(w http.ResponseWriter, r *http.Request) {
 	key := strings.TrimPrefix(r.URL.EscapedPath(), "/")
-	kind := mediaType(key)
+	kind := MediaType(key)
 	const maxKey = 512
 	if kind == "" || len(key) > maxKey || !regexp.MustCompile(mediaKey).MatchString(key) {
 		s.writeError(w, r, fmt.Errorf("%w: no such media", domain.ErrNotFound))

@@ -97,7 +97,7 @@ func TestTasksComeByPriorityAndAgainAfterAnError(t *testing.T) {
 			})
 		})
 		l := wait(t, letters)
-		if task, ok := bus.DeadTask(l); !ok || task != first || l.Attempts != 2 || l.Reason != "not yet" {
+		if task, ok := bus.DecodeTask(l.Payload); !ok || task != first || l.Attempts != 2 || l.Reason != "not yet" {
 			t.Errorf("dead letter %+v", l)
 		}
 	}

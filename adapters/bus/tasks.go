@@ -57,7 +57,8 @@ func ConsumeTasks(ctx context.Context, c Consumer, handle func(ctx context.Conte
 	})
 }
 
-// DeadTask returns the task of a dead letter; ok is false when the letter holds none.
-func DeadTask(l DeadLetter) (task commands.Task, ok bool) {
-	return task, l.Topic == TopicTasks && json.Unmarshal(l.Payload, &task) == nil
+// DecodeTask reads the task of a message on TopicTasks, for whoever deals with dead letters; ok is false when it holds
+// none.
+func DecodeTask(payload []byte) (task commands.Task, ok bool) {
+	return task, json.Unmarshal(payload, &task) == nil && task.Kind != ""
 }

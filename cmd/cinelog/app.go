@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -17,8 +15,6 @@ import (
 
 	"github.com/cinelog/cinelog/adapters/bus"
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
-	"github.com/cinelog/cinelog/adapters/localfs"
-	"github.com/cinelog/cinelog/adapters/sqlite"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
@@ -43,170 +39,198 @@ import (
 
 // config is what openApp needs to know.
 type config struct {
-	data    string
+	places
+
+	roles   []string // all of them when empty
 	listen  string
 	anyPort bool // take a free port when the address is in use
+	hosts   []string
 	log     *slog.Logger
 }
 
-// Consumer groups of the topic of events, each with a queue of its own.
+// Roles are what a process may do; each may be done by any number of processes.
 const (
-	groupTranscoding = "transcoding"
-	groupProjector   = "projector"
-	groupAnalytics   = "analytics"
-	groupWorkers     = "workers"
+	roleAPI        = "api"        // commands and queries over HTTP, and the page
+	roleRelay      = "relay"      // publishes the log on the bus
+	roleProjector  = "projector"  // keeps the read models up to date
+	roleTranscoder = "transcoder" // decides on the pipeline, and encodes
+	roleAnalytics  = "analytics"  // counts
 )
 
-// tick wakes relay and projections when no message does, so that reads stay fresh whatever becomes of a message.
-const tick = 2 * time.Second
+func (c config) does(role string) bool { return len(c.roles) == 0 || slices.Contains(c.roles, role) }
+
+// tick wakes relay and projections when no message does, so that reads stay fresh whatever becomes of a message. A
+// relay hears of what other processes append by asking.
+const (
+	tick      = 2 * time.Second
+	relayTick = 200 * time.Millisecond
+)
 
 // app is a running server.
 type app struct {
 	config
 
-	listener net.Listener
+	listener net.Listener // nil without the role api
 	server   *http.Server
 	service  *commands.Service
 	parts    []func(context.Context) error // each runs until the context ends
-	closers  []io.Closer                   // in the order of opening
+	opened   *opener
+
+	eventLog eventLog
+	alone    bool // no other process appends to the log
+	appended chan struct{}
+	media    media
+	bus      messageBus
+	views    views
+	fresh    web.Freshness
 }
 
 // openApp opens everything and starts nothing.
 func openApp(ctx context.Context, cfg config) (_ *app, err error) {
-	a := &app{config: cfg}
+	a := &app{config: cfg, opened: cfg.opener(cfg.log), appended: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	release, err := lockData(cfg.data)
+	release, err := lockData(cfg.Data)
 	if err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, closer(release))
-
-	// Write side: the log and the media.
-	log, err := sqlite.OpenLog(ctx, cfg.data)
-	if err != nil {
+	a.opened.closers = append(a.opened.closers, closer(release))
+	if a.eventLog, a.alone, err = a.opened.openLog(ctx); err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, log)
-	blobs, err := localfs.Open(filepath.Join(cfg.data, "blobs"))
-	if err != nil {
+	if a.media, err = a.opened.openBlobs(ctx); err != nil {
 		return nil, err
 	}
-	a.closers = append(a.closers, blobs)
-	appended := make(chan struct{}, 1)
+	if a.bus, err = a.opened.openBus(ctx); err != nil {
+		return nil, err
+	}
+	if a.views, err = a.opened.openViews(ctx); err != nil {
+		return nil, err
+	}
 	a.service = &commands.Service{
-		Log: log, Blobs: blobs, Now: time.Now, MaxSourceBytes: maxSourceBytes,
-		Appended: func(domain.Position) { signalTo(appended) },
+		Log: a.eventLog, Blobs: a.media, Now: time.Now, MaxSourceBytes: maxSourceBytes,
+		Appended: func(domain.Position) { signalTo(a.appended) },
 	}
-
-	// The bus: the relay publishes every event into a queue of each group.
-	busDB, err := sqlite.OpenDB(ctx, filepath.Join(cfg.data, "bus.db"), sqlite.Normal)
-	if err != nil {
-		return nil, err
-	}
-	a.closers = append(a.closers, busDB)
-	queues, err := bus.Open(ctx, busDB, bus.Options{Log: cfg.log, Now: time.Now})
-	if err != nil {
-		return nil, err
-	}
-	a.closers = append(a.closers, queues)
-	for _, group := range []string{groupTranscoding, groupProjector, groupAnalytics} {
-		if err := queues.DeclareGroup(ctx, bus.TopicEvents, group); err != nil {
-			return nil, err
+	a.fresh = stored{a.views}
+	for _, role := range []struct {
+		name string
+		add  func(context.Context) error
+	}{
+		{roleRelay, a.addRelay}, {roleTranscoder, a.addTranscoder}, {roleProjector, a.addProjector},
+		{roleAnalytics, a.addAnalytics}, {roleAPI, a.addAPI},
+	} {
+		if cfg.does(role.name) {
+			if err := role.add(ctx); err != nil {
+				return nil, err
+			}
 		}
 	}
-	if err := queues.DeclareGroup(ctx, bus.TopicTasks, groupWorkers); err != nil {
-		return nil, err
+	return a, nil
+}
+
+// addRelay publishes every event into a queue of each group.
+func (a *app) addRelay(context.Context) error {
+	relay, err := a.bus.relay()
+	if err != nil {
+		return err
+	}
+	every := relayTick
+	if a.alone {
+		every = tick
 	}
 	a.part(func(ctx context.Context) error {
-		return projections.Run(ctx, log, queues.Relay("relay"), appended, tick, nil)
+		return projections.Run(ctx, a.eventLog, relay, a.appended, every, nil)
 	})
+	return nil
+}
 
-	// The policy, and the workers with their FFmpeg.
-	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: cfg.log})
+// addTranscoder adds the policy, and the workers with their FFmpeg.
+func (a *app) addTranscoder(ctx context.Context) error {
+	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: a.log})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	policy := &commands.Transcoding{Service: a.service, Tasks: bus.NewTasks(queues.Publisher())}
-	a.events(queues, groupTranscoding, policy.Handle)
-	a.deadLetters(queues, bus.TopicEvents, groupTranscoding, func(ctx context.Context, l bus.DeadLetter) error {
-		e, err := domain.UnmarshalCloudEvent(l.Payload)
+	pub, err := a.bus.publisher()
+	if err != nil {
+		return err
+	}
+	policy := &commands.Transcoding{Service: a.service, Tasks: bus.NewTasks(pub)}
+	a.events(groupTranscoding, policy.Handle)
+	a.deadLetters(bus.TopicEvents, groupTranscoding, func(ctx context.Context, l deadLetter) error {
+		e, err := domain.UnmarshalCloudEvent([]byte(l.Payload))
 		if err != nil {
 			return nil //nolint:nilerr // not an event of this program: nobody waits for it
 		}
 		return policy.GiveUp(ctx, e)
 	})
 	slots := max(1, runtime.NumCPU())
-	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: cfg.log, Slots: slots}
+	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: a.log, Slots: slots}
 	a.part(func(ctx context.Context) error {
-		return bus.ConsumeTasks(ctx, bus.Consumer{Subscriber: queues.Subscriber(groupWorkers), Concurrency: slots, Log: cfg.log}, worker.Handle)
+		return bus.ConsumeTasks(ctx, bus.Consumer{
+			Subscriber: a.bus.Subscriber(groupWorkers), Concurrency: slots, Log: a.log,
+		}, worker.Handle)
 	})
-
-	a.deadLetters(queues, bus.TopicTasks, groupWorkers, func(ctx context.Context, l bus.DeadLetter) error {
-		if task, ok := bus.DeadTask(l); ok {
+	a.deadLetters(bus.TopicTasks, groupWorkers, func(ctx context.Context, l deadLetter) error {
+		if task, ok := bus.DecodeTask([]byte(l.Payload)); ok {
 			return worker.GiveUp(ctx, task, l.Attempts)
 		}
 		return nil
 	})
-
-	// What an earlier process left in storage: the lock on the data folder makes this one the only one to store.
-	a.part(func(ctx context.Context) error {
-		if err := worker.SweepAll(ctx); err != nil && ctx.Err() == nil {
-			cfg.log.Warn("storage could not be swept; the next start tries again", "error", err)
-		}
-		return nil
-	})
-
-	// Read side: a message wakes a projection, the log decides.
-	catalog, err := sqlite.OpenCatalog(ctx, cfg.data)
-	if err != nil {
-		return nil, err
-	}
-	a.closers = append(a.closers, catalog)
-	playback, err := sqlite.OpenRows(ctx, cfg.data, projections.PlaybackModel())
-	if err != nil {
-		return nil, err
-	}
-	a.closers = append(a.closers, playback)
-	fresh := freshness{projections.NewFreshness(), projections.NewFreshness()}
-	wake := []chan struct{}{make(chan struct{}, 1), make(chan struct{}, 1)}
-	for i, target := range []projections.Target{
-		projections.NewReadModel(projections.CatalogModel(), catalog.Rows),
-		projections.NewReadModel(projections.PlaybackModel(), playback),
-	} {
+	if a.alone { // then what is stored and not recorded was left by an earlier process
 		a.part(func(ctx context.Context) error {
-			return projections.Run(ctx, log, target, wake[i], tick, fresh[i].Advance)
+			if err := worker.SweepAll(ctx); err != nil && ctx.Err() == nil {
+				a.log.Warn("storage could not be swept; the next start tries again", "error", err)
+			}
+			return nil
 		})
 	}
-	a.events(queues, groupProjector, func(context.Context, domain.Recorded) error {
+	return nil
+}
+
+// addProjector keeps the read models up to date: a message wakes a projection, the log decides.
+func (a *app) addProjector(context.Context) error {
+	var fresh freshness
+	var wake []chan struct{}
+	for _, target := range a.views.targets() {
+		at, bell := projections.NewFreshness(), make(chan struct{}, 1)
+		fresh, wake = append(fresh, at), append(wake, bell)
+		a.part(func(ctx context.Context) error {
+			return projections.Run(ctx, a.eventLog, target, bell, tick, at.Advance)
+		})
+	}
+	a.events(groupProjector, func(context.Context, domain.Recorded) error {
 		for _, w := range wake {
 			signalTo(w)
 		}
 		return nil
 	})
-	analytics, err := sqlite.OpenAnalytics(ctx, analyticsPath(cfg.data))
-	if err != nil {
-		return nil, err
-	}
-	a.closers = append(a.closers, analytics)
-	a.events(queues, groupAnalytics, func(ctx context.Context, e domain.Recorded) error {
-		return projections.RecordEvents(ctx, analytics, e)
-	})
+	a.fresh = fresh
+	return nil
+}
 
-	// HTTP.
-	if a.listener, err = listen(ctx, cfg.listen, cfg.anyPort); err != nil {
-		return nil, err
+func (a *app) addAnalytics(context.Context) error {
+	a.events(groupAnalytics, func(ctx context.Context, e domain.Recorded) error {
+		return projections.RecordEvents(ctx, a.views.facts, e)
+	})
+	return nil
+}
+
+func (a *app) addAPI(ctx context.Context) (err error) {
+	if a.listener, err = listen(ctx, a.listen, a.anyPort); err != nil {
+		return err
 	}
-	a.server = web.NewHTTPServer(a.listener.Addr().String(), web.New(web.Server{
-		Commands: a.service, Catalog: catalog, Playbacks: projections.NewPlaybacks(playback), Freshness: fresh,
-		Multivariant: projections.Multivariant, MediaPlaylist: projections.MediaPlaylist, Media: blobs,
-		Analytics: analytics, Now: time.Now, Log: cfg.log, Version: version(),
-		Hosts: []string{a.listener.Addr().String()}, MaxSourceBytes: maxSourceBytes,
+	address := a.listener.Addr().String()
+	a.server = web.NewHTTPServer(address, web.New(web.Server{
+		Commands: a.service, Catalog: a.views.catalog, Playbacks: projections.NewPlaybacks(a.views.playback),
+		Freshness: a.fresh, Multivariant: projections.Multivariant, MediaPlaylist: projections.MediaPlaylist,
+		Media: a.media, MediaURL: a.media.url, MediaOrigin: a.media.origin,
+		Analytics: a.views.facts, Ready: a.views.check, Now: time.Now, Log: a.log, Version: version(),
+		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
 	}))
-	return a, nil
+	return nil
 }
 
 // maxSourceBytes is the largest file that is taken: 64 GiB.
@@ -216,17 +240,15 @@ const maxSourceBytes = 64 << 30
 func (a *app) part(run func(context.Context) error) { a.parts = append(a.parts, run) }
 
 // events adds a consumer group of the topic of events.
-func (a *app) events(queues *bus.Queues, group string, handle func(context.Context, domain.Recorded) error) {
+func (a *app) events(group string, handle func(context.Context, domain.Recorded) error) {
 	a.part(func(ctx context.Context) error {
-		return bus.ConsumeEvents(ctx, bus.Consumer{Subscriber: queues.Subscriber(group), Log: a.log}, handle)
+		return bus.ConsumeEvents(ctx, bus.Consumer{Subscriber: a.bus.Subscriber(group), Log: a.log}, handle)
 	})
 }
 
 // deadLetters adds somebody who draws the consequences when a consumer group gives up on a message.
-func (a *app) deadLetters(
-	queues *bus.Queues, topic, group string, handle func(context.Context, bus.DeadLetter) error,
-) {
-	a.part(func(ctx context.Context) error { return queues.WatchDeadLetters(ctx, topic, group, handle) })
+func (a *app) deadLetters(topic, group string, handle func(context.Context, deadLetter) error) {
+	a.part(func(ctx context.Context) error { return a.bus.watch(ctx, topic, group, handle) })
 }
 
 func (a *app) url() string { return "http://" + a.listener.Addr().String() }
@@ -242,6 +264,13 @@ func (a *app) run(ctx context.Context) error {
 			return nil
 		})
 	}
+	if a.server != nil {
+		a.serve(ctx, g)
+	}
+	return errors.Join(g.Wait(), a.close())
+}
+
+func (a *app) serve(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error {
 		if err := a.server.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
@@ -257,22 +286,16 @@ func (a *app) run(ctx context.Context) error {
 		}
 		return nil
 	})
-	return errors.Join(g.Wait(), a.close())
 }
 
 // drainTime is how long requests may take to end when the server stops.
 const drainTime = 5 * time.Second
 
 func (a *app) close() error {
-	var errs []error
 	if a.listener != nil {
 		_ = a.listener.Close() // closed already where the server ran
 	}
-	for _, v := range slices.Backward(a.closers) {
-		errs = append(errs, v.Close())
-	}
-	a.closers = nil
-	return errors.Join(errs...)
+	return a.opened.Close()
 }
 
 type closer func()

@@ -34,7 +34,7 @@ func (d demoCmd) Run(ctx context.Context, c *console) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	app, err := openApp(ctx, config{data: filepath.Join(dir, "data"), listen: d.Listen, anyPort: true, log: quietLog(c.err)})
+	app, err := openApp(ctx, config{places: places{Data: filepath.Join(dir, "data")}, listen: d.Listen, anyPort: true, log: quietLog(c.err)})
 	if err != nil {
 		return err
 	}

@@ -3,11 +3,8 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"path/filepath"
-	"time"
-
-	"github.com/cinelog/cinelog/adapters/bus"
-	"github.com/cinelog/cinelog/adapters/sqlite"
+	"errors"
+	"log/slog"
 )
 
 type dlqCmd struct {
@@ -20,8 +17,8 @@ type dlqLsCmd struct{}
 
 // Run lists the dead letters.
 func (dlqLsCmd) Run(ctx context.Context, c *console) error {
-	return withQueues(ctx, c, func(q *bus.Queues) error {
-		letters, err := q.DeadLetters(ctx)
+	return withBus(ctx, c, func(q messageBus) error {
+		letters, err := q.letters(ctx)
 		if err != nil {
 			return err
 		}
@@ -34,7 +31,7 @@ func (dlqLsCmd) Run(ctx context.Context, c *console) error {
 				c.printf("%s\n", b)
 				continue
 			}
-			c.printf("%d  %s/%s  %d tries  %s\n    %s\n    %.200s\n", l.ID, l.Topic, l.Group, l.Attempts, l.Died.Local().Format("2006-01-02 15:04:05"), l.Reason, l.Payload)
+			c.printf("%s  %s/%s  %d tries  %s\n    %s\n    %.200s\n", l.ID, l.Topic, l.Group, l.Attempts, l.Died.Local().Format("2006-01-02 15:04:05"), l.Reason, l.Payload)
 		}
 		if len(letters) == 0 && !c.json {
 			c.printf("No dead letters.\n")
@@ -44,33 +41,28 @@ func (dlqLsCmd) Run(ctx context.Context, c *console) error {
 }
 
 type dlqRedriveCmd struct {
-	ID int64 `arg:"" help:"Number of the dead letter, as ls prints it."`
+	ID string `arg:"" help:"Which dead letter, as ls prints it."`
 }
 
 // Run sends a dead letter again.
 func (d dlqRedriveCmd) Run(ctx context.Context, c *console) error {
-	return withQueues(ctx, c, func(q *bus.Queues) error { return q.Redrive(ctx, d.ID) })
+	return withBus(ctx, c, func(q messageBus) error { return q.redrive(ctx, d.ID) })
 }
 
 type dlqDropCmd struct {
-	ID int64 `arg:"" help:"Number of the dead letter, as ls prints it."`
+	ID string `arg:"" help:"Which dead letter, as ls prints it."`
 }
 
 // Run throws a dead letter away.
 func (d dlqDropCmd) Run(ctx context.Context, c *console) error {
-	return withQueues(ctx, c, func(q *bus.Queues) error { return q.Drop(ctx, d.ID) })
+	return withBus(ctx, c, func(q messageBus) error { return q.drop(ctx, d.ID) })
 }
 
-func withQueues(ctx context.Context, c *console, do func(*bus.Queues) error) error {
-	db, err := sqlite.OpenDB(ctx, filepath.Join(c.data, "bus.db"), sqlite.Normal)
-	if err != nil {
-		return err
+func withBus(ctx context.Context, c *console, do func(messageBus) error) error {
+	opened := c.opener(slog.New(slog.DiscardHandler))
+	q, err := opened.inspectBus(ctx)
+	if err == nil {
+		err = do(q)
 	}
-	defer func() { _ = db.Close() }()
-	queues, err := bus.Open(ctx, db, bus.Options{Shared: true, Now: time.Now})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = queues.Close() }()
-	return do(queues)
+	return errors.Join(err, opened.Close())
 }

@@ -28,7 +28,7 @@ type check struct {
 // Run prints the checks, and fails when something that is needed is missing.
 func (doctorCmd) Run(ctx context.Context, c *console) error {
 	missing := 0
-	for _, found := range slices.Concat(checkFFmpeg(ctx), checkData(c.data), checkLimits()) {
+	for _, found := range slices.Concat(checkFFmpeg(ctx), checkData(c.Data), checkLimits()) {
 		mark := "ok     "
 		switch {
 		case !found.OK && found.Needed:

@@ -13,7 +13,7 @@ func TestDoctor(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	dir := filepath.Join(t.TempDir(), "not", "yet")
-	if err := (doctorCmd{}).Run(t.Context(), &console{out: &out, err: io.Discard, data: dir, json: true}); err != nil {
+	if err := (doctorCmd{}).Run(t.Context(), &console{out: &out, err: io.Discard, places: places{Data: dir}, json: true}); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
 	seen := map[string]bool{}
@@ -34,7 +34,7 @@ func TestDoctor(t *testing.T) {
 func TestDoctorSaysWhatIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	var out bytes.Buffer
-	err := (doctorCmd{}).Run(t.Context(), &console{out: &out, err: io.Discard, data: "/proc/nowhere"})
+	err := (doctorCmd{}).Run(t.Context(), &console{out: &out, err: io.Discard, places: places{Data: "/proc/nowhere"}})
 	if err == nil || !strings.HasPrefix(err.Error(), "2 things") {
 		t.Errorf("%v, want 2 things missing", err)
 	}

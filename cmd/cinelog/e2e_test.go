@@ -19,7 +19,7 @@ func serveForTest(t *testing.T, dir string) *app {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	a, err := openApp(ctx, config{
-		data: dir, listen: "127.0.0.1:0", log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		places: places{Data: dir}, listen: "127.0.0.1:0", log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		cancel()
@@ -84,7 +84,7 @@ func TestASecondServerOnTheSameFolderIsRefused(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	serveForTest(t, dir)
-	_, err := openApp(t.Context(), config{data: dir, listen: "127.0.0.1:0", log: slog.New(slog.DiscardHandler)})
+	_, err := openApp(t.Context(), config{places: places{Data: dir}, listen: "127.0.0.1:0", log: slog.New(slog.DiscardHandler)})
 	if err == nil || !strings.Contains(err.Error(), "in use by another server") {
 		t.Errorf("a second server: %v, want a clear refusal", err)
 	}

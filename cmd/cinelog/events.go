@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"time"
@@ -25,11 +26,12 @@ type eventsTailCmd struct {
 
 // Run prints events after a position.
 func (e eventsTailCmd) Run(ctx context.Context, c *console) error {
-	log, err := openLogToRead(ctx, c.data)
+	opened := c.opener(slog.New(slog.DiscardHandler))
+	defer func() { _ = opened.Close() }()
+	log, err := opened.readLog(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }()
 	after := domain.Position(e.After)
 	if after < 0 {
 		if after, err = log.Head(ctx); err != nil {
@@ -73,17 +75,18 @@ func (e eventsShowCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	log, err := openLogToRead(ctx, c.data)
+	opened := c.opener(slog.New(slog.DiscardHandler))
+	defer func() { _ = opened.Close() }()
+	log, err := opened.readLog(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }()
 	events, err := log.ReadStream(ctx, string(id), 0)
 	if err != nil {
 		return err
 	}
 	if len(events) == 0 {
-		return fmt.Errorf("%w: no video %s in %s", domain.ErrNotFound, id, c.data)
+		return fmt.Errorf("%w: no video %s in this log", domain.ErrNotFound, id)
 	}
 	for _, r := range events {
 		if err := printEvent(c, r); err != nil {
@@ -129,7 +132,7 @@ func short(id string) string { return id[max(0, len(id)-8):] }
 
 func openLogToRead(ctx context.Context, dir string) (*sqlite.LogReader, error) {
 	if _, err := os.Stat(filepath.Join(dir, "events.db")); err != nil {
-		return nil, fmt.Errorf("there is no event log in %s: name the data folder with --data, or start a server there first", dir)
+		return nil, fmt.Errorf("there is no event log in %s: name the data folder with --data (or the log with --log), or start a server there first", dir)
 	}
 	return sqlite.OpenLogReadOnly(ctx, dir)
 }

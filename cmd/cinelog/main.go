@@ -22,25 +22,27 @@ const (
 
 // cli is the command line. Flags may also be given as environment variables CINELOG_<FLAG>.
 type cli struct {
-	Data string `help:"Folder that holds everything." default:"./data" env:"CINELOG_DATA" type:"path"`
-	JSON bool   `help:"One JSON document per line instead of text for people." env:"CINELOG_JSON"`
+	places
 
-	Serve   serveCmd   `cmd:"" help:"Run the server with all its parts."`
-	Upload  uploadCmd  `cmd:"" help:"Upload files to a running server, wait until they can be watched, print where."`
-	Demo    demoCmd    `cmd:"" help:"Serve, upload a sample clip, search it, print its events; stays up."`
-	Replay  replayCmd  `cmd:"" help:"Rebuild a projection (catalog, playback, analytics) or all of them from the log."`
-	Events  eventsCmd  `cmd:"" help:"Look at the event log."`
-	Verify  verifyCmd  `cmd:"" help:"Hold log, read models and media against each other; exit 1 on any difference."`
-	Dlq     dlqCmd     `cmd:"" help:"Look at messages that were given up on, and send them again."`
-	Doctor  doctorCmd  `cmd:"" help:"Say what this machine has and lacks for Cinelog."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	JSON bool `help:"One JSON document per line instead of text for people." env:"CINELOG_JSON"`
+
+	Serve     serveCmd     `cmd:"" help:"Run the server with all its parts."`
+	Provision provisionCmd `cmd:"" help:"Make what is missing in MongoDB, SNS, SQS and S3."`
+	Upload    uploadCmd    `cmd:"" help:"Upload files to a running server, wait until they can be watched, print where."`
+	Demo      demoCmd      `cmd:"" help:"Serve, upload a sample clip, search it, print its events; stays up."`
+	Replay    replayCmd    `cmd:"" help:"Rebuild a projection (catalog, playback, analytics) or all of them from the log."`
+	Events    eventsCmd    `cmd:"" help:"Look at the event log."`
+	Verify    verifyCmd    `cmd:"" help:"Hold log, read models and media against each other; exit 1 on any difference."`
+	Dlq       dlqCmd       `cmd:"" help:"Look at messages that were given up on, and send them again."`
+	Doctor    doctorCmd    `cmd:"" help:"Say what this machine has and lacks for Cinelog."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
 }
 
 // console is where a command writes and how.
 type console struct {
 	out, err io.Writer
 	json     bool
-	data     string
+	places
 }
 
 func (c *console) printf(format string, args ...any) { _, _ = fmt.Fprintf(c.out, format, args...) }
@@ -67,7 +69,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	err = parsed.Run(&console{out: stdout, err: stderr, json: c.JSON, data: c.Data})
+	err = parsed.Run(&console{out: stdout, err: stderr, json: c.JSON, places: c.places})
 	var usage usageError
 	switch {
 	case err == nil, errors.Is(err, context.Canceled) && ctx.Err() != nil:

@@ -24,7 +24,7 @@ type replayCmd struct {
 // Run rebuilds beside the live read model, also while a server runs, and switches when both are equal or the new one
 // is known to be right because it comes from the log.
 func (r replayCmd) Run(ctx context.Context, c *console) error {
-	log, err := openLogToRead(ctx, c.data)
+	log, err := openLogToRead(ctx, c.Data)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (r replayCmd) one(
 	bar := bars.AddBar(int64(head), mpb.PrependDecorators(decor.Name(name+" ")),
 		mpb.AppendDecorators(decor.CountersNoUnit("%d / %d events "), decor.AverageSpeed(0, "%.0f/s "), decor.AverageETA(decor.ET_STYLE_GO)))
 	start := time.Now()
-	result, err := build(ctx, log, c.data, r.DryRun, func(p domain.Position) { bar.SetCurrent(int64(p)) })
+	result, err := build(ctx, log, c.Data, r.DryRun, func(p domain.Position) { bar.SetCurrent(int64(p)) })
 	bar.Abort(false)
 	bars.Wait()
 	if err != nil {

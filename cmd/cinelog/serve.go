@@ -4,13 +4,16 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"strings"
 
 	"github.com/lmittmann/tint"
 )
 
 type serveCmd struct {
-	Listen string `help:"Address to serve on; loopback only, until there are keys." default:"127.0.0.1:8080" env:"CINELOG_LISTEN"`
-	Debug  bool   `help:"Log more." env:"CINELOG_DEBUG"`
+	Listen string   `help:"Address to serve on; loopback only, until there are keys." default:"127.0.0.1:8080" env:"CINELOG_LISTEN"`
+	Roles  []string `help:"What this process does: api, relay, projector, transcoder, analytics (default: all)." env:"CINELOG_ROLES" enum:"api,relay,projector,transcoder,analytics" placeholder:"ROLE"`
+	Host   []string `help:"Names, beside the address, under which the server may be asked; * for any." env:"CINELOG_HOSTS"`
+	Debug  bool     `help:"Log more." env:"CINELOG_DEBUG"`
 }
 
 // Run serves until the context ends.
@@ -19,11 +22,15 @@ func (s serveCmd) Run(ctx context.Context, c *console) error {
 	if s.Debug {
 		level = slog.LevelDebug
 	}
-	a, err := openApp(ctx, config{data: c.data, listen: s.Listen, log: newLog(c, level)})
+	a, err := openApp(ctx, config{places: c.places, roles: s.Roles, hosts: s.Host, listen: s.Listen, log: newLog(c, level)})
 	if err != nil {
 		return err
 	}
-	c.printf("Cinelog serves on %s with %s. Ctrl-C stops it.\n", a.url(), c.data)
+	if a.listener == nil {
+		c.printf("Cinelog works as %s. Ctrl-C stops it.\n", strings.Join(s.Roles, ", "))
+	} else {
+		c.printf("Cinelog serves on %s with %s. Ctrl-C stops it.\n", a.url(), c.Data)
+	}
 	return a.run(ctx)
 }
 

@@ -29,7 +29,7 @@ type finding struct {
 
 // Run prints every difference, and fails when there is one.
 func (v verifyCmd) Run(ctx context.Context, c *console) error {
-	log, err := openLogToRead(ctx, c.data)
+	log, err := openLogToRead(ctx, c.Data)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (v verifyCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	store, err := localfs.Open(filepath.Join(c.data, "blobs"))
+	store, err := localfs.Open(filepath.Join(c.Data, "blobs"))
 	switch {
 	case errors.Is(err, os.ErrNotExist) && len(named) == 0: // nothing was ever stored
 	case err != nil:
@@ -64,7 +64,7 @@ func (v verifyCmd) Run(ctx context.Context, c *console) error {
 		add("media", "restore the file from a backup, or upload the video again", lost...)
 		add("orphans", "harmless: a crash left them, or an encode is at work; the server removes them when it starts and when their video is done", extra...)
 	}
-	models, err := verifyViews(ctx, log, c.data)
+	models, err := verifyViews(ctx, log, c.Data)
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/cinelog/cinelog/adapters/bus"
 )
 
 // eventually polls for a condition of something that nobody can signal to this process. what says what was waited for.
@@ -50,7 +49,8 @@ func settled(t *testing.T, dir string, limit time.Duration) {
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	err = withQueues(ctx, &console{data: dir}, func(q *bus.Queues) error {
+	err = withBus(ctx, &console{places: places{Data: dir}}, func(opened messageBus) error {
+		q := opened.(sqliteBus)
 		eventually(t, limit, func() string {
 			head, err := log.Head(ctx)
 			if err != nil {
@@ -89,7 +89,7 @@ func settled(t *testing.T, dir string, limit time.Duration) {
 // verifyFinds runs "cinelog verify" and returns what it prints when something is wrong.
 func verifyFinds(ctx context.Context, dir string) string {
 	var out bytes.Buffer
-	if err := (verifyCmd{}).Run(ctx, &console{out: &out, err: &out, data: dir}); err != nil {
+	if err := (verifyCmd{}).Run(ctx, &console{out: &out, err: &out, places: places{Data: dir}}); err != nil {
 		return out.String() + err.Error()
 	}
 	return ""

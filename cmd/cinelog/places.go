@@ -1,0 +1,302 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"github.com/cinelog/cinelog/adapters/aws"
+	"github.com/cinelog/cinelog/adapters/bus"
+	"github.com/cinelog/cinelog/adapters/localfs"
+	"github.com/cinelog/cinelog/adapters/mongo"
+	"github.com/cinelog/cinelog/adapters/s3"
+	"github.com/cinelog/cinelog/adapters/sqlite"
+	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
+	"github.com/cinelog/cinelog/web"
+)
+
+// places says where things are kept, each by itself. The defaults keep everything in one folder of this machine.
+type places struct {
+	Data  string `help:"Folder of this process: all that is kept on this machine, and caches." default:"./data" env:"CINELOG_DATA" type:"path"`
+	Log   string `help:"The event log: sqlite:DIR or mongodb://HOST/DATABASE (default: the data folder)." env:"CINELOG_LOG" placeholder:"URL"`
+	Views string `help:"The read models: sqlite:DIR or mongodb://HOST/DATABASE (default: the data folder)." env:"CINELOG_VIEWS" placeholder:"URL"`
+	Bus   string `help:"Messages: sqlite:DIR, or aws:PREFIX for SNS and SQS (default: the data folder)." env:"CINELOG_BUS" placeholder:"URL"`
+	Blobs string `help:"Media: file:DIR or s3://BUCKET/PREFIX?region=&endpoint=&path-style=&cdn= (default: the data folder)." env:"CINELOG_BLOBS" placeholder:"URL"`
+}
+
+// place is one of them, taken apart.
+type place struct {
+	scheme string // sqlite, mongodb, aws, file or s3
+	rest   string // a directory, a prefix of names, or the whole URL
+}
+
+func parsePlace(flag, value, usual string, schemes ...string) (place, error) {
+	if value == "" {
+		return place{schemes[0], usual}, nil
+	}
+	scheme, rest, _ := strings.Cut(value, ":")
+	for _, known := range schemes {
+		switch {
+		case scheme != known && !(known == "mongodb" && scheme == "mongodb+srv"):
+			continue
+		case known == "mongodb" || known == "s3":
+			return place{known, value}, nil
+		case rest == "" && known != "aws":
+			return place{known, usual}, nil
+		}
+		return place{known, rest}, nil
+	}
+	return place{}, usageError(fmt.Sprintf("--%s %q: it begins with %s", flag, value, strings.Join(schemes, ":, ")+":"))
+}
+
+func (p places) log() (place, error) { return parsePlace("log", p.Log, p.Data, "sqlite", "mongodb") }
+
+func (p places) views() (place, error) {
+	return parsePlace("views", p.Views, p.Data, "sqlite", "mongodb")
+}
+func (p places) bus() (place, error) { return parsePlace("bus", p.Bus, p.Data, "sqlite", "aws") }
+func (p places) blobs() (place, error) {
+	return parsePlace("blobs", p.Blobs, filepath.Join(p.Data, "blobs"), "file", "s3")
+}
+
+// opener opens places, and closes in the reverse order what it has opened.
+type opener struct {
+	places
+
+	logger  *slog.Logger
+	mongos  map[string]*mongo.DB
+	closers []io.Closer
+}
+
+func (p places) opener(log *slog.Logger) *opener {
+	return &opener{places: p, logger: log, mongos: map[string]*mongo.DB{}}
+}
+
+func (o *opener) Close() error {
+	var errs []error
+	for _, c := range slices.Backward(o.closers) {
+		errs = append(errs, c.Close())
+	}
+	o.closers = nil
+	return errors.Join(errs...)
+}
+
+// keep closes c with the opener.
+func keep[C io.Closer](o *opener, c C, err error) (C, error) {
+	if err == nil {
+		o.closers = append(o.closers, c)
+	}
+	return c, err
+}
+
+// mongo connects once to each database.
+func (o *opener) mongo(ctx context.Context, uri string) (*mongo.DB, error) {
+	if db, ok := o.mongos[uri]; ok {
+		return db, nil
+	}
+	db, err := mongo.Open(ctx, uri, time.Now)
+	if db, err = keep(o, db, err); err == nil {
+		o.mongos[uri] = db
+	}
+	return db, err
+}
+
+// eventLog is the log, to append to and to read from.
+type eventLog interface {
+	commands.EventLog
+	projections.Log
+}
+
+// openLog opens the log for a server. alone says that no other process can append to it.
+func (o *opener) openLog(ctx context.Context) (log eventLog, alone bool, err error) {
+	at, err := o.log()
+	if err != nil {
+		return nil, false, err
+	}
+	if at.scheme == "mongodb" {
+		db, err := o.mongo(ctx, at.rest)
+		if err != nil {
+			return nil, false, err
+		}
+		l, err := mongo.OpenLog(ctx, db)
+		l, err = keep(o, l, err)
+		return l, false, err
+	}
+	if at.rest != o.Data { // which is locked already
+		release, err := lockData(at.rest)
+		if err != nil {
+			return nil, false, err
+		}
+		o.closers = append(o.closers, closer(release))
+	}
+	l, err := sqlite.OpenLog(ctx, at.rest)
+	l, err = keep(o, l, err)
+	return l, true, err
+}
+
+// logReader is the log, for commands that look at it beside a server or without one.
+type logReader interface {
+	projections.Log
+	ReadStream(ctx context.Context, stream string, after int) ([]domain.Recorded, error)
+	VerifyChain(ctx context.Context) (findings []string, err error)
+}
+
+func (o *opener) readLog(ctx context.Context) (logReader, error) {
+	at, err := o.log()
+	if err != nil {
+		return nil, err
+	}
+	if at.scheme == "mongodb" {
+		db, err := o.mongo(ctx, at.rest)
+		if err != nil {
+			return nil, err
+		}
+		return mongo.OpenLogReadOnly(ctx, db)
+	}
+	l, err := openLogToRead(ctx, at.rest)
+	return keep(o, l, err)
+}
+
+// media is the storage of blobs, with the addresses at which players find them.
+type media struct {
+	commands.Blobs
+	web.Media
+
+	sum func(ctx context.Context, key string) (string, error)
+	// url and origin are for storage that serves media itself.
+	url    func(domain.Blob) string
+	origin string
+	check  func(context.Context) error // may be nil
+}
+
+func (o *opener) openBlobs(ctx context.Context) (media, error) {
+	at, err := o.blobs()
+	if err != nil {
+		return media{}, err
+	}
+	if at.scheme == "file" {
+		s, err := localfs.Open(at.rest)
+		if s, err = keep(o, s, err); err != nil {
+			return media{}, err
+		}
+		return media{Blobs: s, Media: s, sum: s.Sum}, nil
+	}
+	s, err := o.openS3(ctx, at)
+	if err != nil {
+		return media{}, err
+	}
+	if err := s.Check(ctx); err != nil {
+		return media{}, err
+	}
+	return media{Blobs: s, Media: s, sum: s.Sum, url: s.MediaURL, origin: s.MediaOrigin(), check: s.Check}, nil
+}
+
+func (o *opener) openS3(ctx context.Context, at place) (*s3.Store, error) {
+	options, err := s3.ParseURL(at.rest)
+	if err != nil {
+		return nil, err
+	}
+	options.CacheDir, options.ContentType, options.Now = filepath.Join(o.Data, "cache"), web.MediaType, time.Now
+	s, err := s3.Open(ctx, options)
+	return keep(o, s, err)
+}
+
+// openBus opens the queues of a server. The relay's checkpoint lies with the messages, or with the read models where
+// messages are elsewhere.
+func (o *opener) openBus(ctx context.Context) (messageBus, error) {
+	at, err := o.bus()
+	if err != nil {
+		return nil, err
+	}
+	if at.scheme == "sqlite" {
+		return o.openQueues(ctx, at, bus.Options{Log: o.logger, Now: time.Now})
+	}
+	options, err := o.awsOptions(ctx, at)
+	if err != nil {
+		return nil, err
+	}
+	options.DoNotCreate = true
+	b, err := aws.Open(ctx, options)
+	if b, err = keep(o, b, err); err != nil {
+		return nil, err
+	}
+	checkpoint, err := o.relayCheckpoint(ctx)
+	return awsBus{b, checkpoint}, err
+}
+
+func (o *opener) openQueues(ctx context.Context, at place, options bus.Options) (messageBus, error) {
+	db, err := sqlite.OpenDB(ctx, filepath.Join(at.rest, "bus.db"), sqlite.Normal)
+	if db, err = keep(o, db, err); err != nil {
+		return nil, err
+	}
+	queues, err := bus.Open(ctx, db, options)
+	if queues, err = keep(o, queues, err); err != nil {
+		return nil, err
+	}
+	for topic, groups := range consumerGroups() {
+		for _, group := range groups {
+			if err := queues.DeclareGroup(ctx, topic, group); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return sqliteBus{queues}, nil
+}
+
+func (o *opener) awsOptions(ctx context.Context, at place) (aws.Options, error) {
+	cfg, err := awsconfig.LoadDefaultConfig(ctx)
+	if err != nil {
+		return aws.Options{}, fmt.Errorf("find the settings of AWS: %w", err)
+	}
+	options := aws.Options{Config: cfg, Log: o.logger, Now: time.Now, Prefix: at.rest}
+	for topic, groups := range consumerGroups() {
+		t := aws.Topic{Name: topic, Work: topic == bus.TopicTasks}
+		for _, group := range groups {
+			t.Groups = append(t.Groups, aws.Group{Name: group, Types: wantedTypes(group)})
+		}
+		options.Topics = append(options.Topics, t)
+	}
+	return options, nil
+}
+
+// inspectBus opens the queues beside the server that works on them.
+func (o *opener) inspectBus(ctx context.Context) (messageBus, error) {
+	at, err := o.bus()
+	if err != nil {
+		return nil, err
+	}
+	if at.scheme == "sqlite" {
+		return o.openQueues(ctx, at, bus.Options{Shared: true, Now: time.Now})
+	}
+	return o.openBus(ctx)
+}
+
+// relayCheckpoint keeps how far the relay has come as a read model that has no rows.
+func (o *opener) relayCheckpoint(ctx context.Context) (*rowsCheckpoint, error) {
+	at, err := o.views()
+	if err != nil {
+		return nil, err
+	}
+	model := projections.Model[struct{}]{Name: "relay", Version: 1}
+	if at.scheme == "mongodb" {
+		db, err := o.mongo(ctx, at.rest)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := mongo.OpenRows(ctx, db, model)
+		return &rowsCheckpoint{rows: rows}, err
+	}
+	rows, err := sqlite.OpenRows(ctx, at.rest, model)
+	rows, err = keep(o, rows, err)
+	return &rowsCheckpoint{rows: rows}, err
+}
