@@ -39,7 +39,7 @@ func (w *Worker) chunk(ctx context.Context, t Task) (err error) {
 	// Somebody waits for chunk 0, so the poster comes with the next one where there is one.
 	job := ChunkJob{
 		Path: path, Source: *v.Run.Source, Plan: plan, Chunk: t.Chunk,
-		Poster: !v.Run.HasPoster && t.Chunk == min(1, len(plan.Chunks)-1),
+		Poster: !v.Run.HasPoster && t.Chunk == min(1, len(plan.Chunks)-1), Threads: w.share(plan, t.Chunk),
 	}
 	defer w.tell(ctx, t, strconv.Itoa(t.Chunk))(&err)
 	err = w.watched(ctx, v, needed, func(ctx context.Context) error {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"runtime"
+
+	"github.com/cinelog/cinelog/domain"
 )
 
 // slot waits for a free place to encode a chunk. Who is to be quick then takes all other places that are free too,
@@ -32,4 +34,14 @@ func (w *Worker) slot(ctx context.Context, quick bool) (release func(), err erro
 			<-w.slots
 		}
 	}, nil
+}
+
+// share says how many CPUs are there for a chunk, as ChunkJob.Threads puts it. More threads than CPUs cost time (5 to
+// 10 % with two for each), so where all places are taken each chunk gets its part. But the first chunk runs alone, and
+// a chunk near the end of the plan may well be alone at its own end: what it cannot use then nobody would.
+func (w *Worker) share(plan domain.Plan, chunk int) int {
+	if chunk == 0 || chunk >= len(plan.Chunks)-cap(w.slots) {
+		return 0
+	}
+	return max(1, runtime.NumCPU()/cap(w.slots))
 }

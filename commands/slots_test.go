@@ -2,11 +2,13 @@ package commands_test
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 
+	"github.com/cinelog/cinelog/adapters/memory"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 )
@@ -106,4 +108,41 @@ func TestAnOnlyChunkLeavesRoomForOthers(t *testing.T) {
 		close(w.gates[commands.TaskChunk])
 		done.Wait()
 	})
+}
+
+// threadsOf notes what each chunk was told about threads.
+type threadsOf struct {
+	*memory.Encoder
+
+	told map[int]int
+}
+
+func (e *threadsOf) EncodeChunk(ctx context.Context, job commands.ChunkJob, out commands.Output) error {
+	e.told[job.Chunk] = job.Threads
+	return e.Encoder.EncodeChunk(ctx, job, out)
+}
+
+func TestChunksThatShareTheMachineKeepToTheirPart(t *testing.T) {
+	t.Parallel()
+	p := newPipeline(t)
+	p.encoder.Source = domain.SourceInfo{
+		Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 84, Frames: 2100,
+	}
+	encoder := &threadsOf{Encoder: p.encoder, told: map[int]int{}}
+	p.worker.Encoder = encoder // and two slots
+	p.upload(p.create(domain.PublishAuto), "a source")
+	p.settle()
+	part := max(1, runtime.NumCPU()/2)
+	for chunk := range encoder.told {
+		want := part
+		if chunk == 0 || chunk >= len(encoder.told)-2 {
+			want = 0
+		}
+		if encoder.told[chunk] != want {
+			t.Errorf("chunk %d of %d was told %d threads, want %d", chunk, len(encoder.told), encoder.told[chunk], want)
+		}
+	}
+	if len(encoder.told) < 4 {
+		t.Errorf("only %d chunks: too few to show anything", len(encoder.told))
+	}
 }
