@@ -28,7 +28,10 @@ type Options struct {
 	MaxRun      time.Duration // how long one process may run at all; 6 h when 0
 	MaxMemory   int64         // bytes of address space of one process; 16 GiB when 0
 	Threads     int           // threads of one decoder or encoder; by the machine when 0
-	Log         *slog.Logger
+	// Owner names what only one process at a time owns, such as its data folder. Processes that an earlier owner left
+	// behind are killed.
+	Owner string
+	Log   *slog.Logger
 }
 
 // Encoder runs FFmpeg. It is safe for concurrent use.
@@ -60,7 +63,8 @@ func New(ctx context.Context, opts Options) (*Encoder, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	e.cage = newCage(ctx, cmp.Or(opts.Bubblewrap, "bwrap"), e.ffmpeg, e.ffprobe)
+	opts.endLeftovers(ctx)
+	e.cage = newCage(ctx, cmp.Or(opts.Bubblewrap, "bwrap"), opts.environment(), e.ffmpeg, e.ffprobe)
 	if !e.cage.active() {
 		opts.Log.Warn("FFmpeg runs without a cage; only limits and whitelists hold it", "reason", e.cage.reason)
 	}

@@ -126,7 +126,11 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 	})
 
 	// The policy, and the workers with their FFmpeg.
-	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: cfg.log})
+	owner, err := filepath.Abs(cfg.data)
+	if err != nil {
+		return nil, err
+	}
+	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: cfg.log, Owner: owner})
 	if err != nil {
 		return nil, err
 	}
