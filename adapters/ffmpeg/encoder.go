@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -40,6 +41,7 @@ type Encoder struct {
 	ffmpeg  string
 	ffprobe string
 	cage    cage
+	probed  probed
 }
 
 // New finds the programs and tries the cage out.
@@ -87,13 +89,13 @@ func find(name string) (string, error) {
 }
 
 // openable says early, and as an error that may be tried again, that the input is not there.
-func openable(path string) error {
+func openable(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("open the source: %w", err)
+		return nil, fmt.Errorf("open the source: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("open the source: %w: it is not a regular file", domain.ErrInvalid)
+		return nil, fmt.Errorf("open the source: %w: it is not a regular file", domain.ErrInvalid)
 	}
-	return nil
+	return info, nil
 }
