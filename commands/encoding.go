@@ -13,15 +13,16 @@ import (
 // chunk encodes one chunk for all rungs and records it.
 func (w *Worker) chunk(ctx context.Context, t Task) (err error) {
 	needed := func(v domain.Video) error { return v.NeedsChunk(t.Attempt, t.Chunk) }
-	if _, err := w.wanted(ctx, t, needed); err != nil {
+	v, err := w.wanted(ctx, t, needed)
+	if err != nil {
 		return err
 	}
-	release, err := w.slot(ctx)
+	release, err := w.slot(ctx, t.Chunk == 0 && len(v.Run.Plan.Chunks) > 1)
 	if err != nil {
 		return err
 	}
 	defer release()
-	v, err := w.wanted(ctx, t, needed) // it may have taken long to get here
+	v, err = w.wanted(ctx, t, needed) // it may have taken long to get here
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func (w *Worker) chunk(ctx context.Context, t Task) (err error) {
 	// Somebody waits for chunk 0, so the poster comes with the next one where there is one.
 	job := ChunkJob{
 		Path: path, Source: *v.Run.Source, Plan: plan, Chunk: t.Chunk,
-		Poster: !v.Run.HasPoster && t.Chunk == min(1, len(plan.Chunks)-1),
+		Poster: !v.Run.HasPoster && t.Chunk == min(1, len(plan.Chunks)-1), Threads: w.share(plan, t.Chunk),
 	}
 	defer w.tell(ctx, t, strconv.Itoa(t.Chunk))(&err)
 	err = w.watched(ctx, v, needed, func(ctx context.Context) error {
@@ -76,14 +77,6 @@ const audioSegmentsPerPart = 8
 // because the track is one encode, but neither stored nor recorded.
 func (w *Worker) audio(ctx context.Context, t Task) (err error) {
 	needed := func(v domain.Video) error { return v.NeedsAudio(t.Attempt) }
-	if _, err := w.wanted(ctx, t, needed); err != nil {
-		return err
-	}
-	release, err := w.slot(ctx)
-	if err != nil {
-		return err
-	}
-	defer release()
 	v, err := w.wanted(ctx, t, needed)
 	if err != nil {
 		return err

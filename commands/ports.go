@@ -102,6 +102,9 @@ type ChunkJob struct {
 	Plan   domain.Plan
 	Chunk  int
 	Poster bool // also make a poster from this chunk
+	// Threads is how many CPUs are there for it, when others are encoded beside it; 0 means that it may take what the
+	// machine has. What comes out is as good either way.
+	Threads int
 }
 
 // AudioJob says what EncodeAudio is to make.

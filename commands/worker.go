@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"sync"
 	"time"
 
@@ -21,7 +20,7 @@ type Worker struct {
 	Service *Service
 	Encoder Encoder
 	Log     *slog.Logger
-	Slots   int           // encodes at once; 0 means one for each CPU
+	Slots   int           // chunks encoded at once; 0 means one for each CPU
 	Poll    time.Duration // how often a task in work asks whether it is still wanted; 0 means 2 s
 
 	once  sync.Once
@@ -135,17 +134,6 @@ func (w *Worker) wanted(ctx context.Context, t Task, check func(domain.Video) er
 		return v, err
 	}
 	return v, check(v)
-}
-
-// slot waits for a free place to encode.
-func (w *Worker) slot(ctx context.Context) (release func(), err error) {
-	w.once.Do(func() { w.slots = make(chan struct{}, cmp.Or(max(0, w.Slots), runtime.NumCPU())) })
-	select {
-	case w.slots <- struct{}{}:
-		return func() { <-w.slots }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
 }
 
 // watched runs work and ends it, with the reason as its error, soon after the log says that it is no longer wanted.

@@ -21,7 +21,7 @@ type cage struct {
 // cagedInput is where the cage shows the input.
 const cagedInput = "/input"
 
-func newCage(ctx context.Context, bwrap string, programs ...string) cage {
+func newCage(ctx context.Context, bwrap string, env []string, programs ...string) cage {
 	if bwrap == "-" {
 		return cage{reason: "switched off"}
 	}
@@ -33,6 +33,7 @@ func newCage(ctx context.Context, bwrap string, programs ...string) cage {
 	for _, program := range programs {
 		argv := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, 0, "", program, []string{"-version"})
 		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own argv
+		cmd.Env = env
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return cage{reason: "bubblewrap does not work here: " + clean(out)}
 		}

@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -63,7 +64,7 @@ func discard(r io.Reader) error {
 // chunkArgs writes the command: rung i goes to pipe 3+i, the poster and its time after them.
 func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	plan, chunk := job.Plan, job.Plan.Chunks[job.Chunk]
-	threads := strconv.Itoa(e.opts.Threads)
+	threads := strconv.Itoa(cmp.Or(job.Threads, e.opts.Threads))
 	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-threads", threads}
 	args = append(args, e.inputArgs(p.container)...)
 	if chunk.Start > 0 {

@@ -35,7 +35,8 @@ func encodeAll(t *testing.T, e *ffmpeg.Encoder, path string, s domain.SourceInfo
 	all := newRecorder()
 	for i, c := range p.Chunks {
 		r := newRecorder()
-		job := commands.ChunkJob{Path: path, Source: s, Plan: p, Chunk: i, Poster: i == 0}
+		// The number of threads differs on purpose: it must not show.
+		job := commands.ChunkJob{Path: path, Source: s, Plan: p, Chunk: i, Poster: i == 0, Threads: i % 3}
 		if err := e.EncodeChunk(t.Context(), job, r); err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -28,7 +29,10 @@ type Options struct {
 	MaxRun      time.Duration // how long one process may run at all; 6 h when 0
 	MaxMemory   int64         // bytes of address space of one process; 16 GiB when 0
 	Threads     int           // threads of one decoder or encoder; by the machine when 0
-	Log         *slog.Logger
+	// Owner names what only one process at a time owns, such as its data folder. Processes that an earlier owner left
+	// behind are killed.
+	Owner string
+	Log   *slog.Logger
 }
 
 // Encoder runs FFmpeg. It is safe for concurrent use.
@@ -37,6 +41,7 @@ type Encoder struct {
 	ffmpeg  string
 	ffprobe string
 	cage    cage
+	probed  probed
 }
 
 // New finds the programs and tries the cage out.
@@ -60,7 +65,8 @@ func New(ctx context.Context, opts Options) (*Encoder, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	e.cage = newCage(ctx, cmp.Or(opts.Bubblewrap, "bwrap"), e.ffmpeg, e.ffprobe)
+	opts.endLeftovers(ctx)
+	e.cage = newCage(ctx, cmp.Or(opts.Bubblewrap, "bwrap"), opts.environment(), e.ffmpeg, e.ffprobe)
 	if !e.cage.active() {
 		opts.Log.Warn("FFmpeg runs without a cage; only limits and whitelists hold it", "reason", e.cage.reason)
 	}
@@ -83,13 +89,13 @@ func find(name string) (string, error) {
 }
 
 // openable says early, and as an error that may be tried again, that the input is not there.
-func openable(path string) error {
+func openable(path string) (fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("open the source: %w", err)
+		return nil, fmt.Errorf("open the source: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("open the source: %w: it is not a regular file", domain.ErrInvalid)
+		return nil, fmt.Errorf("open the source: %w: it is not a regular file", domain.ErrInvalid)
 	}
-	return nil
+	return info, nil
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cinelog/cinelog/domain"
 )
@@ -21,6 +22,13 @@ func (e *Encoder) Inspect(ctx context.Context, path string) (domain.SourceInfo, 
 			Code: domain.ResolutionTooHigh, Detail: fmt.Sprintf("%d×%d pixels are more than is accepted", p.video.Width, p.video.Height),
 		}
 	}
+	// Somebody is waiting, so the start is decoded while the packets are listed.
+	beside, cancel := context.WithCancel(ctx)
+	var startErr error
+	var start sync.WaitGroup
+	start.Go(func() { startErr = e.decodeStart(beside, path, p) })
+	defer start.Wait()
+	defer cancel()
 	t, err := e.scan(ctx, path, p)
 	if err != nil {
 		return domain.SourceInfo{}, err
@@ -40,8 +48,8 @@ func (e *Encoder) Inspect(ctx context.Context, path string) (domain.SourceInfo, 
 			Code: domain.TooLong, Detail: fmt.Sprintf("%.0f s are longer than %s", m.duration, e.opts.MaxDuration),
 		}
 	}
-	if err := e.decodeStart(ctx, path, p); err != nil {
-		return domain.SourceInfo{}, err
+	if start.Wait(); startErr != nil {
+		return domain.SourceInfo{}, startErr
 	}
 	return describe(p, t, m), nil
 }
@@ -66,7 +74,7 @@ const startFrames = 60
 // decodeStart refuses what does not decode, or only to noise.
 func (e *Encoder) decodeStart(ctx context.Context, path string, p probe) error {
 	args := append(e.inputArgs(p.container), "-an", "-i", inputMark, "-map", "0:"+strconv.Itoa(p.video.Index), "-frames:v", strconv.Itoa(startFrames), "-t", "120")
-	frames, res, err := e.decode(ctx, path, nil, args)
+	frames, res, err := e.decode(ctx, path, nil, e.opts.Threads, args)
 	if err != nil {
 		return sourceFault(ctx, err, res)
 	}

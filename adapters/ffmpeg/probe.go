@@ -48,9 +48,21 @@ type probe struct {
 
 // probe reads the headers. The choice of tracks depends on nothing else, so that every task of a video chooses alike.
 func (e *Encoder) probe(ctx context.Context, path string) (probe, error) {
-	if err := openable(path); err != nil {
+	file, err := openable(path)
+	if err != nil {
 		return probe{}, err
 	}
+	if p, ok := e.probed.get(path, file); ok {
+		return p, nil
+	}
+	p, err := e.readHeaders(ctx, path)
+	if err == nil {
+		e.probed.put(path, file, p)
+	}
+	return p, err
+}
+
+func (e *Encoder) readHeaders(ctx context.Context, path string) (probe, error) {
 	c, err := sniff(path)
 	if err != nil {
 		return probe{}, err

@@ -58,7 +58,7 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 	}
 	argv := e.cage.wrap(limits{cpu: cpu, memory: e.opts.MaxMemory}, status, input, p.program, p.args)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // argv is ours; no part of it comes from a user
-	cmd.Env = []string{}
+	cmd.Env = e.opts.environment()
 	cmd.Stdin = p.stdin
 	stderr := &tail{}
 	cmd.Stderr = stderr

@@ -1,14 +1,12 @@
 package s3_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cinelog/cinelog/adapters/s3"
@@ -33,31 +31,28 @@ func exists(t *testing.T, path string) bool {
 	return err == nil
 }
 
-// counting opens a store that counts its downloads, each of which waits for a value from gate where that is not nil.
-func counting(t *testing.T, o s3.Options, gate chan struct{}) (*s3.Store, *atomic.Int32) {
+// gated opens a store whose downloads say on begun that they have begun, and then wait for a value from gate.
+func gated(t *testing.T, o s3.Options) (s *s3.Store, begun, gate chan struct{}) {
 	t.Helper()
-	var n atomic.Int32
+	begun, gate = make(chan struct{}, 100), make(chan struct{})
 	return open(t, through(t, o, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
 		if operation(r) == http.MethodGet {
-			n.Add(1)
-			if gate != nil {
-				select {
-				case <-gate:
-				case <-r.Context().Done():
-					panic(http.ErrAbortHandler)
-				}
+			begun <- struct{}{}
+			select {
+			case <-gate:
+			case <-r.Context().Done():
+				panic(http.ErrAbortHandler)
 			}
 		}
 		pass.ServeHTTP(w, r)
-	})), &n
+	})), begun, gate
 }
 
 func TestCopiesAreSharedAndKept(t *testing.T) {
 	t.Parallel()
 	o := options(t)
 	put(t, ensure(t, o), "x", "0123456789")
-	gate := make(chan struct{})
-	s, downloads := counting(t, o, gate)
+	s, begun, gate := gated(t, o)
 	paths := make(chan string, 4)
 	var wg sync.WaitGroup
 	for range cap(paths) {
@@ -80,7 +75,7 @@ func TestCopiesAreSharedAndKept(t *testing.T) {
 			t.Errorf("copies at %s and %s", path, other)
 		}
 	}
-	if n := downloads.Load(); n != 1 {
+	if n := len(begun); n != 1 {
 		t.Errorf("%d downloads, want 1", n)
 	}
 }
@@ -138,8 +133,8 @@ func TestADownloadEndsWithItsLastWaiter(t *testing.T) {
 	t.Parallel()
 	o := options(t)
 	put(t, ensure(t, o), "x", "0123456789")
-	gate := make(chan struct{})
-	s, _ := counting(t, o, gate)
+	o.Tries = 1
+	s, begun, gate := gated(t, o)
 	impatient, leave := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -147,15 +142,29 @@ func TestADownloadEndsWithItsLastWaiter(t *testing.T) {
 			t.Errorf("Local: %v, want context.Canceled", err)
 		}
 	})
+	<-begun
 	leave()
 	wg.Wait()
-	wg.Go(func() {
-		if got := content(t, s, "x"); !bytes.Equal(got, []byte("0123456789")) {
-			t.Errorf("got %q", got)
+	if copies, err := filepath.Glob(filepath.Join(o.CacheDir, "process-*", "*-*")); len(copies) > 0 || err != nil {
+		t.Errorf("left of it: %v, %v", copies, err)
+	}
+	got := make(chan error, 1)
+	go func() {
+		_, release, err := s.Local(t.Context(), "x")
+		if err == nil {
+			release()
 		}
-	})
-	gate <- struct{}{} // of the second download: the first one no longer waits
-	wg.Wait()
+		got <- err
+	}()
+	select {
+	case <-begun: // a second download
+		gate <- struct{}{}
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+	case err := <-got:
+		t.Errorf("the next one got %v of a download that nobody waited for", err)
+	}
 }
 
 func TestCopiesOfDeadProcessesGo(t *testing.T) {

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,17 +202,46 @@ func TestServerDiesInAnUpload(t *testing.T) {
 // TestStorageAbortsAnUpload is what happens to an upload that takes longer than the age at which uploads are stale.
 func TestStorageAbortsAnUpload(t *testing.T) {
 	t.Parallel()
-	o := options(t)
-	o.PartBytes = part
-	s := ensure(t, o)
-	_, err := s.Put(t.Context(), "x", io.MultiReader(bytes.NewReader(randomBytes(2*part)), readerFunc(func([]byte) (int, error) {
+	aborted := func(t *testing.T, s *s3.Store, _ http.ResponseWriter) (answered bool) {
+		t.Helper()
 		if n, err := s.AbortStale(t.Context(), time.Now().Add(time.Minute)); n != 1 || err != nil {
 			t.Errorf("AbortStale: %d, %v", n, err)
 		}
-		return 0, io.EOF
-	})))
-	if !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrNotFound) {
-		t.Errorf("Put: %v, want ErrUnavailable", err)
+		return false
+	}
+	partGone := func(_ *testing.T, _ *s3.Store, w http.ResponseWriter) (answered bool) {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, "<Error><Code>InvalidPart</Code></Error>")
+		return true
+	}
+	for _, c := range []struct {
+		name, before string
+		handle       func(*testing.T, *s3.Store, http.ResponseWriter) bool
+	}{
+		{"before a part", "part", aborted},
+		{"before it is completed", "complete", aborted},
+		{"with parts on their way", "complete", partGone},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := options(t)
+			o.PartBytes = part
+			direct := ensure(t, o)
+			var once sync.Once
+			s := open(t, through(t, o, func(w http.ResponseWriter, r *http.Request, pass http.Handler) {
+				answered := false
+				if operation(r) == c.before {
+					once.Do(func() { answered = c.handle(t, direct, w) })
+				}
+				if !answered {
+					pass.ServeHTTP(w, r)
+				}
+			}))
+			_, err := s.Put(t.Context(), "x", stream{bytes.NewReader(randomBytes(2 * part))})
+			if !errors.Is(err, domain.ErrUnavailable) || errors.Is(err, domain.ErrNotFound) {
+				t.Errorf("Put: %v, want ErrUnavailable", err)
+			}
+		})
 	}
 }
 

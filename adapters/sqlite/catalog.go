@@ -24,9 +24,9 @@ type Catalog struct {
 var _ projections.Catalog = (*Catalog)(nil)
 
 // seq is the position of the video's first event: the order of creation. The index of the texts has it as its row
-// number, so that the newest matches come first without sorting. It holds words that are folded and cut already; its
-// ASCII tokenizer only splits at the spaces between them. It keeps no text of its own (content is empty) and knows which
-// column a word is in, not where in it.
+// number, so that the newest matches come first without sorting. It holds words that are folded and cut already, each
+// once for every level that it counts for (see indexed); its ASCII tokenizer only splits at the spaces between them. It
+// keeps no text of its own (content is empty) and does not know where in a text a word stands.
 const catalogSchema = `
 CREATE TABLE rows (
 	seq        INTEGER PRIMARY KEY,
@@ -50,8 +50,7 @@ CREATE TABLE metadata (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX metadata_seq ON metadata (seq);
 CREATE VIRTUAL TABLE texts USING fts5 (
-	title, tags, metadata, description,
-	content='', contentless_delete=1, tokenize='ascii', detail=column, prefix='1 2 3'
+	words, content='', contentless_delete=1, tokenize='ascii', detail=none, prefix='2 3 4'
 );
 `
 
@@ -99,7 +98,7 @@ func newVideoWriter(ctx context.Context, tx *sql.Tx) (w *videoWriter, err error)
 		{&w.remove, `DELETE FROM rows WHERE seq = ?`},
 		{&w.addTag, `INSERT OR IGNORE INTO tags (tag, seq) VALUES (?, ?)`},
 		{&w.addMetadata, `INSERT INTO metadata (name, value, seq) VALUES (?, ?, ?)`},
-		{&w.addText, `INSERT INTO texts (rowid, title, tags, metadata, description) VALUES (?, ?, ?, ?, ?)`},
+		{&w.addText, `INSERT INTO texts (rowid, words) VALUES (?, ?)`},
 		{&w.removeTags, `DELETE FROM tags WHERE seq = ?`},
 		{&w.removeMetadata, `DELETE FROM metadata WHERE seq = ?`},
 		{&w.removeText, `DELETE FROM texts WHERE rowid = ?`},
@@ -229,11 +228,33 @@ func (w *videoWriter) add(ctx context.Context, v projections.Video, said int64, 
 			return err
 		}
 	}
-	t := v.SearchText()
-	_, err = w.addText.ExecContext(ctx, seq, strings.Join(t.Title, " "), strings.Join(t.Tags, " "),
-		strings.Join(t.Metadata, " "), strings.Join(t.Description, " "))
+	_, err = w.addText.ExecContext(ctx, seq, indexed(v.SearchText()))
 	return err
 }
+
+// indexed returns the words of a video as the index has them: each with its level in front, from the first level that
+// it counts for to the last. So every level has lists of its own, and a word that thousands of descriptions have costs
+// nothing where it is looked for in titles.
+func indexed(t projections.SearchText) string {
+	var b strings.Builder
+	var words []string
+	for level, more := range [projections.Levels][]string{
+		projections.LevelTitle: t.Title, projections.LevelTags: t.Tags,
+		projections.LevelMetadata: t.Metadata, projections.LevelDescription: t.Description,
+	} {
+		words = append(words, more...)
+		slices.Sort(words)
+		words = slices.Compact(words)
+		for _, w := range words {
+			b.WriteString(onLevel(projections.Level(level), w))
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+// onLevel returns a word as the index has it on a level.
+func onLevel(l projections.Level, word string) string { return string(rune('0'+l)) + word }
 
 // saidSum sums up what tags, metadata and texts are made of.
 func saidSum(v projections.Video) int64 {

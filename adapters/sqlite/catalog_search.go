@@ -194,38 +194,29 @@ func filter(s projections.Search, text string) *restriction {
 	return r
 }
 
-// within returns the FTS5 expression for all words in some of the columns. Words consist of letters and digits only,
-// so that quotes are enough to keep them words.
-func within(columns string, words []string, prefix string) string {
+// within returns the FTS5 expression for all words on a level. Words consist of letters and digits only, so that quotes
+// are enough to keep them words.
+func within(level projections.Level, words []string, prefix string) string {
 	quoted := make([]string, len(words))
 	for i, w := range words {
-		quoted[i] = `"` + w + `"` + prefix
+		quoted[i] = `"` + onLevel(level, w) + `"` + prefix
 	}
-	return columns + `(` + strings.Join(quoted, ` AND `) + `)`
+	return strings.Join(quoted, ` AND `)
 }
 
-func matchAnywhere(words []string) string { return within("", words, "*") }
+func matchAnywhere(words []string) string { return within(projections.LevelDescription, words, "*") }
 
 // match returns the expression for a level without those before it.
 func match(words []string, level projections.Level) string {
-	upTo := func(l projections.Level) string {
-		switch l {
-		case projections.LevelTitleExact:
-			return within("{title} : ", words, "")
-		case projections.LevelTitle:
-			return within("{title} : ", words, "*")
-		case projections.LevelTags:
-			return within("{title tags} : ", words, "*")
-		case projections.LevelMetadata:
-			return within("{title tags metadata} : ", words, "*")
-		case projections.LevelDescription, projections.Levels:
-		}
-		return matchAnywhere(words)
+	exact := within(projections.LevelTitle, words, "")
+	switch level {
+	case projections.LevelTitleExact:
+		return exact
+	case projections.LevelTitle:
+		return `(` + within(level, words, "*") + `) NOT (` + exact + `)`
+	case projections.LevelTags, projections.LevelMetadata, projections.LevelDescription, projections.Levels:
 	}
-	if level == projections.LevelTitleExact {
-		return upTo(level)
-	}
-	return `(` + upTo(level) + `) NOT (` + upTo(level-1) + `)`
+	return `(` + within(level, words, "*") + `) NOT (` + within(level-1, words, "*") + `)`
 }
 
 func facets(ctx context.Context, tx *sql.Tx, s projections.Search) (map[string][]projections.FacetCount, error) {

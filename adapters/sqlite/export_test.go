@@ -21,3 +21,9 @@ func OpenForRebuild(ctx context.Context, path string) (*sql.DB, error) {
 
 // SaidSum is what a row keeps of its texts.
 func SaidSum(v projections.Video) int64 { return saidSum(v) }
+
+// Indexed is what the text index has of a video.
+func Indexed(t projections.SearchText) string { return indexed(t) }
+
+// Anywhere is a word as the text index has it for a match anywhere.
+func Anywhere(word string) string { return onLevel(projections.LevelDescription, word) }

@@ -64,13 +64,21 @@ func (l *library) text(words int) string {
 
 func (l *library) details() domain.Details {
 	d := domain.Details{
-		Title: l.text(3 + l.random.IntN(6)), Description: l.text(10 + l.random.IntN(60)), Visibility: domain.Public,
+		Title: l.text(3 + l.random.IntN(6)), Description: l.text(10+l.random.IntN(60)) + l.closing(), Visibility: domain.Public,
 		Metadata: map[string]string{"course": strconv.Itoa(l.random.IntN(300)), "speaker": l.words[l.random.IntN(2000)]},
 	}
 	for i, n := 0, 1+l.random.IntN(4); i < n; i++ {
 		d.Tags = append(d.Tags, l.words[l.zipf.Uint64()/20+uint64(i)*1000])
 	}
 	return d
+}
+
+// closing is what most descriptions end with: words that are common there and in no title.
+func (l *library) closing() string {
+	if l.random.IntN(3) == 0 {
+		return ""
+	}
+	return " Subscribe and follow for more videos like this. Licensed under Creative Commons."
 }
 
 func (l *library) blob(key string, bytes int64) domain.Blob {

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -146,10 +145,7 @@ func (p *bareCatalog) endBatch() {
 		if err != nil {
 			p.b.Fatal(err)
 		}
-		t, seq := v.SearchText(), int64(v.Created)
-		text := []any{
-			seq, strings.Join(t.Title, " "), strings.Join(t.Tags, " "), strings.Join(t.Metadata, " "), strings.Join(t.Description, " "),
-		}
+		seq := int64(v.Created)
 		said := sqlite.SaidSum(v)
 		before, known := p.said[id]
 		p.said[id] = v.Details.Title
@@ -173,7 +169,7 @@ func (p *bareCatalog) endBatch() {
 				do(`INSERT INTO metadata (name, value, seq) VALUES (?, ?, ?)`, name, value, seq)
 			}
 		}
-		do(`INSERT INTO texts (rowid, title, tags, metadata, description) VALUES (?, ?, ?, ?, ?)`, text...)
+		do(`INSERT INTO texts (rowid, words) VALUES (?, ?)`, seq, sqlite.Indexed(v.SearchText()))
 	}
 	p.batches = append(p.batches, batch)
 	clear(p.changed)

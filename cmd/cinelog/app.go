@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"time"
@@ -149,7 +150,11 @@ func (a *app) addRelay(context.Context) error {
 
 // addTranscoder adds the policy, and the workers with their FFmpeg.
 func (a *app) addTranscoder(ctx context.Context) error {
-	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: a.log})
+	owner, err := filepath.Abs(a.Data)
+	if err != nil {
+		return err
+	}
+	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: a.log, Owner: owner})
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,47 @@
+package commands
+
+import (
+	"cmp"
+	"context"
+	"runtime"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// slot waits for a free place to encode a chunk. Who is to be quick then takes all other places that are free too,
+// without waiting for more, so that nothing begins beside it: somebody waits for it, and nobody for the others.
+//
+// Sound takes no place. It needs a part of one CPU for a part of the time, and the first chunk cannot be played
+// without it.
+func (w *Worker) slot(ctx context.Context, quick bool) (release func(), err error) {
+	w.once.Do(func() { w.slots = make(chan struct{}, cmp.Or(max(0, w.Slots), runtime.NumCPU())) })
+	select {
+	case w.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	taken := 1
+	for quick {
+		select {
+		case w.slots <- struct{}{}:
+			taken++
+		default:
+			quick = false
+		}
+	}
+	return func() {
+		for range taken {
+			<-w.slots
+		}
+	}, nil
+}
+
+// share says how many CPUs are there for a chunk, as ChunkJob.Threads puts it. More threads than CPUs cost time (5 to
+// 10 % with two for each), so where all places are taken each chunk gets its part. But the first chunk runs alone, and
+// a chunk near the end of the plan may well be alone at its own end: what it cannot use then nobody would.
+func (w *Worker) share(plan domain.Plan, chunk int) int {
+	if chunk == 0 || chunk >= len(plan.Chunks)-cap(w.slots) {
+		return 0
+	}
+	return max(1, runtime.NumCPU()/cap(w.slots))
+}

@@ -1,0 +1,148 @@
+package commands_test
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/cinelog/cinelog/adapters/memory"
+	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
+)
+
+// atWork keeps every encode at its first piece until it is let go, and says which are there.
+type atWork struct {
+	mu    sync.Mutex
+	there map[commands.TaskKind][]int // chunks; 0 stands for the audio
+	gates map[commands.TaskKind]chan struct{}
+}
+
+func (w *atWork) before(_ context.Context, kind commands.TaskKind, chunk, segment int) error {
+	if kind == commands.TaskInspect || segment > 0 {
+		return nil
+	}
+	w.mu.Lock()
+	w.there[kind] = append(w.there[kind], chunk)
+	gate := w.gates[kind]
+	w.mu.Unlock()
+	<-gate
+	return nil
+}
+
+// take says what has begun since the last call.
+func (w *atWork) take() (chunks, audio []int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	chunks, audio = w.there[commands.TaskChunk], w.there[commands.TaskAudio]
+	w.there = map[commands.TaskKind][]int{}
+	slices.Sort(chunks)
+	return chunks, audio
+}
+
+func TestTheFirstChunkRunsAloneWithTheSound(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipeline(t)
+		p.encoder.Source = domain.SourceInfo{
+			Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 60, Frames: 1500,
+			Audio: &domain.AudioInfo{Codec: "aac", Channels: 2, SampleRate: 48_000},
+		}
+		w := &atWork{there: map[commands.TaskKind][]int{}, gates: map[commands.TaskKind]chan struct{}{
+			commands.TaskChunk: make(chan struct{}), commands.TaskAudio: make(chan struct{}),
+		}}
+		p.encoder.Before = w.before
+		p.upload(p.create(domain.PublishAuto), "a source")
+		tasks := p.planned()
+		var done sync.WaitGroup
+		for _, task := range tasks {
+			done.Go(func() {
+				if err := p.worker.Handle(t.Context(), task); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait() // each waits where it will before the next comes
+		}
+		if chunks, audio := w.take(); !slices.Equal(chunks, []int{0}) || len(audio) != 1 {
+			t.Errorf("chunks %d and %d audio tracks are at work, want chunk 0 and the audio", chunks, len(audio))
+		}
+		w.gates[commands.TaskChunk] <- struct{}{}
+		synctest.Wait()
+		if chunks, _ := w.take(); !slices.Equal(chunks, []int{1, 2}) {
+			t.Errorf("after chunk 0 the chunks %d are at work, want as many as there are places: 1 and 2", chunks)
+		}
+		close(w.gates[commands.TaskChunk])
+		close(w.gates[commands.TaskAudio])
+		done.Wait()
+	})
+}
+
+// A source that cannot be cut is one chunk for as long as it takes: nobody else shall wait for that.
+func TestAnOnlyChunkLeavesRoomForOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipeline(t)
+		p.encoder.Source = domain.SourceInfo{
+			Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 60, Frames: 1500, OneChunk: "no index",
+		}
+		w := &atWork{there: map[commands.TaskKind][]int{}, gates: map[commands.TaskKind]chan struct{}{
+			commands.TaskChunk: make(chan struct{}),
+		}}
+		p.encoder.Before = w.before
+		p.upload(p.create(domain.PublishAuto), "a source")
+		p.upload(p.create(domain.PublishAuto), "another source")
+		var done sync.WaitGroup
+		for _, task := range p.planned() {
+			done.Go(func() {
+				if err := p.worker.Handle(t.Context(), task); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		if chunks, _ := w.take(); !slices.Equal(chunks, []int{0, 0}) {
+			t.Errorf("chunks %d are at work, want the only one of each video", chunks)
+		}
+		close(w.gates[commands.TaskChunk])
+		done.Wait()
+	})
+}
+
+// threadsOf notes what each chunk was told about threads.
+type threadsOf struct {
+	*memory.Encoder
+
+	told map[int]int
+}
+
+func (e *threadsOf) EncodeChunk(ctx context.Context, job commands.ChunkJob, out commands.Output) error {
+	e.told[job.Chunk] = job.Threads
+	return e.Encoder.EncodeChunk(ctx, job, out)
+}
+
+func TestChunksThatShareTheMachineKeepToTheirPart(t *testing.T) {
+	t.Parallel()
+	p := newPipeline(t)
+	p.encoder.Source = domain.SourceInfo{
+		Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 84, Frames: 2100,
+	}
+	encoder := &threadsOf{Encoder: p.encoder, told: map[int]int{}}
+	p.worker.Encoder = encoder // and two slots
+	p.upload(p.create(domain.PublishAuto), "a source")
+	p.settle()
+	part := max(1, runtime.NumCPU()/2)
+	for chunk := range encoder.told {
+		want := part
+		if chunk == 0 || chunk >= len(encoder.told)-2 {
+			want = 0
+		}
+		if encoder.told[chunk] != want {
+			t.Errorf("chunk %d of %d was told %d threads, want %d", chunk, len(encoder.told), encoder.told[chunk], want)
+		}
+	}
+	if len(encoder.told) < 4 {
+		t.Errorf("only %d chunks: too few to show anything", len(encoder.told))
+	}
+}
