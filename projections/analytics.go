@@ -11,7 +11,8 @@ import (
 // Facts counts what happened, by UTC day. It is fed by messages, which come more than once and in no order: every fact
 // is known by the position of its event, and sums are made of the facts, so neither changes a figure.
 type Facts interface {
-	// Record stores facts, all of them or none. A fact whose position is there already changes nothing.
+	// Record stores facts. A fact whose position is there already changes nothing, so that after an error, which may
+	// leave some of them stored, the same facts can be given again.
 	Record(ctx context.Context, facts []Fact) error
 	// Summary sums the UTC days up that begin in [from, to), oldest first, without the days on which nothing happened.
 	Summary(ctx context.Context, from, to time.Time) ([]Day, error)

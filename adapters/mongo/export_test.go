@@ -11,9 +11,3 @@ func Drop(ctx context.Context, d *DB) error { return d.db.Drop(ctx) }
 
 // Collection gives a collection to a test that looks beneath, or does damage.
 func Collection(d *DB, name string) *mongo.Collection { return d.db.Collection(name) }
-
-// ProvisionRows creates a read model that is not the product's.
-func ProvisionRows(ctx context.Context, d *DB, name string, version int) error {
-	_, err := d.provisionView(ctx, false, view{name: name, version: version})
-	return err
-}

@@ -30,25 +30,30 @@ type index struct {
 	unique bool
 }
 
+// View names a read model without indexes of its own that is wanted beside those of the product.
+type View struct {
+	Name    string
+	Version int
+}
+
 // Provision creates the collections and indexes that are missing, and returns what it did, in words, or with dryRun
 // what it would do. Doing it again does nothing. The server needs it once, and again after an upgrade; starting says so.
-func (d *DB) Provision(ctx context.Context, dryRun bool) ([]string, error) {
-	done, err := d.provision(ctx, dryRun, collection{name: metaCollection}, logCollection())
-	for _, v := range views() {
+func (d *DB) Provision(ctx context.Context, dryRun bool, more ...View) ([]string, error) {
+	done, err := d.provision(ctx, dryRun, collection{name: metaCollection}, logCollection(), factsCollection())
+	catalog, playback := projections.CatalogModel(), projections.PlaybackModel()
+	views := []view{{catalog.Name, catalog.Version, catalogIndexes()}, {playback.Name, playback.Version, nil}}
+	for _, v := range more {
+		views = append(views, view{v.Name, v.Version, nil})
+	}
+	for _, v := range views {
 		if err != nil {
 			break
 		}
-		var more []string
-		more, err = d.provisionView(ctx, dryRun, v)
-		done = append(done, more...)
+		var made []string
+		made, err = d.provisionView(ctx, dryRun, v)
+		done = append(done, made...)
 	}
 	return done, err
-}
-
-// views are the read models of this program.
-func views() []view {
-	catalog, playback := projections.CatalogModel(), projections.PlaybackModel()
-	return []view{{catalog.Name, catalog.Version, catalogIndexes()}, {playback.Name, playback.Version, nil}}
 }
 
 func (d *DB) provision(ctx context.Context, dryRun bool, collections ...collection) (done []string, err error) {

@@ -151,6 +151,13 @@ func (c *comparison[R]) compare(ctx context.Context) (Rebuilt, error) {
 		return Rebuilt{}, err
 	}
 	for {
+		at, err := c.rows.Checkpoint(ctx)
+		if err != nil {
+			return Rebuilt{}, err
+		}
+		if err := c.catchUp(ctx, at, nil); err != nil { // most of it before the others have to wait
+			return Rebuilt{}, err
+		}
 		done, err := c.holding(ctx, suspects)
 		if !errors.Is(err, errOvertaken) {
 			return done, err
@@ -158,7 +165,7 @@ func (c *comparison[R]) compare(ctx context.Context) (Rebuilt, error) {
 	}
 }
 
-// errOvertaken says that somebody went on from a step that was meant to hold all up: it took too long.
+// errOvertaken says that somebody was faster with a step, or went on from one that was meant to hold all up.
 var errOvertaken = errors.New("overtaken")
 
 // holding decides a step that nobody else applies, so that all writers wait, and compares and switches behind it.
@@ -170,13 +177,10 @@ func (c *comparison[R]) holding(ctx context.Context, suspects []string) (done Re
 	if before.Retired != "" {
 		return Rebuilt{}, fmt.Errorf("%w: it was rebuilt meanwhile", domain.ErrConflict)
 	}
-	if err := c.catchUp(ctx, before.To, nil); err != nil { // most of it before the others have to wait
-		return Rebuilt{}, err
-	}
 	hold := stepDoc{From: before.To, To: before.To}
 	if err := c.live.take(ctx, &hold); err != nil {
 		if errors.Is(err, domain.ErrConflict) {
-			err = errOvertaken // before it began
+			err = errOvertaken
 		}
 		return Rebuilt{}, err
 	}
@@ -187,6 +191,9 @@ func (c *comparison[R]) holding(ctx context.Context, suspects []string) (done Re
 			err = errors.Join(err, c.live.apply(ctx, &hold, nil))
 		}
 	}()
+	if err := c.catchUp(ctx, hold.To, nil); err != nil {
+		return Rebuilt{}, err
+	}
 	if done, err = c.look(ctx, suspects); err != nil {
 		return done, err
 	}

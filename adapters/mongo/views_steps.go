@@ -255,9 +255,7 @@ func (s *steps) replace(ctx context.Context, n int64, rows []bson.D) error {
 			SetReplacement(append(slices.Clip(row), bson.E{Key: "n", Value: n}))
 	}
 	_, err := s.gen.rows.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
-	var failed mongo.BulkWriteException
-	if errors.As(err, &failed) && failed.WriteConcernError == nil &&
-		!slices.ContainsFunc(failed.WriteErrors, func(e mongo.BulkWriteError) bool { return !mongo.IsDuplicateKeyError(e) }) {
+	if onlyDuplicates(err) {
 		return nil // those are there as a later step wrote them: the filter left them out, the key kept them in
 	}
 	return err

@@ -19,7 +19,7 @@ func TestRows(t *testing.T) {
 func openRows(t testing.TB, uri string) *mongo.Rows[contract.Row] {
 	t.Helper()
 	db := connect(t, uri)
-	if err := mongo.ProvisionRows(t.Context(), db, "rows", 1); err != nil {
+	if _, err := db.Provision(t.Context(), false, mongo.View{Name: "rows", Version: 1}); err != nil {
 		t.Fatal(err)
 	}
 	rows, err := mongo.OpenRows(t.Context(), db, projections.Model[contract.Row]{Name: "rows", Version: 1})
