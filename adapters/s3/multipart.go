@@ -56,8 +56,6 @@ func (u *upload) send(ctx context.Context, id *string, r io.Reader, first *[]byt
 	for {
 		if n > 0 && len(names) < maxParts {
 			data, whose, at := (*buf)[:n], buf, len(names)
-			u.hash.Write(data)
-			u.size += int64(n)
 			mu.Lock()
 			names = append(names, types.CompletedPart{})
 			mu.Unlock()
@@ -69,6 +67,8 @@ func (u *upload) send(ctx context.Context, id *string, r io.Reader, first *[]byt
 				names[at] = name
 				return err
 			})
+			u.hash.Write(data) // while the part is on its way; nobody else takes the buffer before this loop goes on
+			u.size += int64(n)
 		} else {
 			buffers.put(buf)
 			if n > 0 {
