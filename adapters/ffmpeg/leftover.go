@@ -43,7 +43,7 @@ func (o Options) endLeftovers(ctx context.Context) {
 		if err != nil {
 			continue
 		}
-		environment, err := os.ReadFile(path) //nolint:gosec // the kernel's
+		environment, err := os.ReadFile(path)
 		if err == nil && slices.ContainsFunc(bytes.Split(environment, []byte{0}), func(v []byte) bool { return bytes.Equal(v, mark) }) {
 			err = process.Kill()
 			o.Log.LogAttrs(ctx, slog.LevelInfo, "killed what an earlier process left", slog.Int("pid", pid), slog.Any("error", err))

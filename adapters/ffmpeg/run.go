@@ -118,8 +118,9 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 // reap waits for the process in the cage, which the cage does not do: it kills it and goes. Where this process becomes
 // its parent then, as the first process of a container does, nobody else would, and the dead would pile up.
 func reap(status *os.File) {
-	defer status.Close()                                    //nolint:errcheck // a pipe has nothing to lose
-	_ = status.SetReadDeadline(time.Now().Add(time.Second)) // all is said by now, unless something holds the pipe open
+	defer status.Close()
+	//nolint:forbidigo // a deadline of the machine's; all is said by now, unless something holds the pipe open
+	_ = status.SetReadDeadline(time.Now().Add(time.Second))
 	var said struct {
 		Child int `json:"child-pid"`
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cinelog/cinelog/domain"
@@ -254,7 +255,7 @@ func indexed(t projections.SearchText) string {
 }
 
 // onLevel returns a word as the index has it on a level.
-func onLevel(l projections.Level, word string) string { return string(rune('0'+l)) + word }
+func onLevel(l projections.Level, word string) string { return strconv.Itoa(int(l)) + word }
 
 // saidSum sums up what tags, metadata and texts are made of.
 func saidSum(v projections.Video) int64 {

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,11 +17,7 @@ func TestCommitsComeBackWhateverTheyHold(t *testing.T) {
 	l := openLog(t, t.TempDir())
 	piece := rapid.SampledFrom([]string{`"`, `\`, `{`, `}`, `}]`, `},{"type":"`, `","data":`, `[`, "a", "ü", "\n", "\u2028", "<"})
 	text := rapid.Custom(func(r *rapid.T) string {
-		s := ""
-		for _, p := range rapid.SliceOfN(piece, 0, 6).Draw(r, "pieces") {
-			s += p
-		}
-		return s
+		return strings.Join(rapid.SliceOfN(piece, 0, 6).Draw(r, "pieces"), "")
 	})
 	rapid.Check(t, func(r *rapid.T) {
 		var events []domain.Event

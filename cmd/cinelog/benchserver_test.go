@@ -49,7 +49,7 @@ func startServer(b *testing.B, binary string) *benchServer {
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0); errno != 0 {
 		b.Fatal(errno)
 	}
-	dir, err := os.MkdirTemp(b.TempDir(), "data-")
+	dir, err := os.MkdirTemp(b.TempDir(), "data-") //nolint:usetesting // one for each server of a benchmark
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -145,14 +145,14 @@ func (b *tab) watchWhileEncoding(long string) {
 	if !strings.HasPrefix(facts, "Encoding ") {
 		b.t.Fatalf("the encode ended before the playback began (%s): make the clip longer", facts)
 	}
-	// Over the ends of the first chunks (at 4 and 20 s), with what a choice of quality does.
+	// Over the end of the first chunk (at 4 s) into what was not there when it began, in another quality.
 	lowest := evaluate[string](b, `(q => {
 		q.selectedIndex = q.length - 1;
 		q.dispatchEvent(new Event('change'));
-		document.querySelector('video').playbackRate = 8;
+		document.querySelector('video').playbackRate = 4;
 		return q.selectedOptions[0].textContent;
 	})(document.querySelector('#quality'))`)
-	b.waitFor(`document.querySelector('video').currentTime > 21`)
+	b.waitFor(`document.querySelector('video').currentTime > 8`)
 	if now := evaluate[string](b, `player.levels[player.currentLevel].height + 'p'`); now != lowest {
 		b.t.Errorf("%s was chosen, and %s plays", lowest, now)
 	}

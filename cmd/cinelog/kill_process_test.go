@@ -40,7 +40,7 @@ type serverProcess struct {
 // startProcess starts a server that logs everything to a file.
 func startProcess(t *testing.T, binary, data, logFile string) *serverProcess {
 	t.Helper()
-	log, err := os.Create(logFile) //nolint:gosec // the test's own folder
+	log, err := os.Create(logFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ type encodes struct {
 
 func (e *encodes) read(t *testing.T, logFile string) {
 	t.Helper()
-	text, err := os.ReadFile(logFile) //nolint:gosec // the test's own folder
+	text, err := os.ReadFile(logFile)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func throughFFmpeg(b *testing.B, clip string) (took cost) {
 	b.Helper()
 	const rate = 25
 	plan := domain.PlanTranscode(domain.SourceInfo{Width: 1920, Height: 1080, FrameRate: domain.Rational{Num: rate, Den: 1}, Frames: 62 * rate})
-	dir, err := os.MkdirTemp(b.TempDir(), "ffmpeg-")
+	dir, err := os.MkdirTemp(b.TempDir(), "ffmpeg-") //nolint:usetesting // one for each run
 	if err != nil {
 		b.Fatal(err)
 	}

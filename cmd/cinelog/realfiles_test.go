@@ -74,7 +74,7 @@ func realFiles(t *testing.T) (dir string, files []realFile) {
 	if dir == "" {
 		t.Skip("CINELOG_TEST_MEDIA is not set: no real files to test with")
 	}
-	manifest, err := os.ReadFile(filepath.Join(dir, "MANIFEST.tsv")) //nolint:gosec // the caller names the folder
+	manifest, err := os.ReadFile(filepath.Join(dir, "MANIFEST.tsv"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,7 +227,7 @@ func (cl *realClient) create(title string) (id string) {
 
 func (cl *realClient) upload(id, file string) {
 	cl.t.Helper()
-	f, err := os.Open(file) //nolint:gosec // a test's file
+	f, err := os.Open(file)
 	if err != nil {
 		cl.t.Fatal(err)
 	}
@@ -376,7 +376,7 @@ func (cl *realClient) resolve(base, name string) string {
 func turnedBy(ctx context.Context, source, rendition string) (quarters int, err error) {
 	const side = 32
 	first := func(input string) ([]float64, error) {
-		out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-i", input, "-map", "0:v:0", "-frames:v", "1", //nolint:gosec // a test's file
+		out, err := exec.CommandContext(ctx, "ffmpeg", "-v", "error", "-i", input, "-map", "0:v:0", "-frames:v", "1",
 			"-vf", fmt.Sprintf("scale=%d:%d:flags=area,format=gray", side, side), "-f", "rawvideo", "-").Output()
 		if err != nil || len(out) != side*side {
 			return nil, fmt.Errorf("the first picture of %s: %d bytes: %w", input, len(out), err)

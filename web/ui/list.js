@@ -117,6 +117,7 @@ function update(card, video) {
   setText(card.length, video.duration ? clock(video.duration) : '');
   setText(card.state, stateOf(video));
   card.li.dataset.status = video.status;
+  card.li.toggleAttribute('data-playable', video.playable);
   card.bar.hidden = video.status !== 'processing';
   card.bar.value = video.progress;
   const why = video.status === 'failed' ? failure(video.error).title : '';
