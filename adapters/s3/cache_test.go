@@ -31,7 +31,7 @@ func exists(t *testing.T, path string) bool {
 	return err == nil
 }
 
-// gated opens a store whose downloads say on begun that they have begun, and then wait for a value from gate.
+// gated opens a store whose downloads say on begun that they have begun, and then wait until gate is closed.
 func gated(t *testing.T, o s3.Options) (s *s3.Store, begun, gate chan struct{}) {
 	t.Helper()
 	begun, gate = make(chan struct{}, 100), make(chan struct{})
@@ -66,7 +66,7 @@ func TestCopiesAreSharedAndKept(t *testing.T) {
 			paths <- path
 		})
 	}
-	gate <- struct{}{}
+	close(gate)
 	wg.Wait()
 	path, release := local(t, s, "x") // nobody has it, but it is still there
 	defer release()
@@ -158,7 +158,7 @@ func TestADownloadEndsWithItsLastWaiter(t *testing.T) {
 	}()
 	select {
 	case <-begun: // a second download
-		gate <- struct{}{}
+		close(gate)
 		if err := <-got; err != nil {
 			t.Error(err)
 		}

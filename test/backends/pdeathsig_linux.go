@@ -5,5 +5,6 @@ import (
 	"syscall"
 )
 
-// dieWithParent ends the process with ours even where it no longer looks at its standard input.
-func dieWithParent(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
+// dieWithParent tells the process when ours has ended, besides the closing of its standard input: not with SIGKILL, so
+// that it can remove its data.
+func dieWithParent(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} }
