@@ -26,6 +26,8 @@ import (
 type DB struct {
 	db  *mongo.Database
 	now func() time.Time
+
+	keepSteps int64 // of each read model
 }
 
 const (
@@ -60,7 +62,7 @@ func Open(ctx context.Context, uri string, now func() time.Time) (*DB, error) {
 		SetReadConcern(readconcern.Majority()).
 		SetReadPreference(readpref.Primary()).
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journaled})
-	d := &DB{db: client.Database(databaseName(uri), concerns), now: now}
+	d := &DB{db: client.Database(databaseName(uri), concerns), now: now, keepSteps: keepSteps}
 	if err := d.Ping(ctx); err != nil {
 		_ = d.Close() // nothing was begun
 		return nil, fmt.Errorf("open MongoDB at %s: %w", strings.Join(o.Hosts, ","), err)

@@ -3,7 +3,10 @@ package mongo
 import (
 	"context"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
+
+	"github.com/cinelog/cinelog/domain"
 )
 
 // Drop removes a database.
@@ -11,3 +14,37 @@ func Drop(ctx context.Context, d *DB) error { return d.db.Drop(ctx) }
 
 // Collection gives a collection to a test that looks beneath, or does damage.
 func Collection(d *DB, name string) *mongo.Collection { return d.db.Collection(name) }
+
+// Decide does the first half of a Save, as a process does that dies then. What it returns is the second half.
+func Decide[R any](
+	ctx context.Context, r *Rows[R], rows map[string]R, drop []string, from, to domain.Position,
+) (apply func(context.Context) error, err error) {
+	g, _, err := r.checkpoint(ctx)
+	if err != nil {
+		return nil, err
+	}
+	docs, err := r.documents(rows)
+	if err != nil {
+		return nil, err
+	}
+	s := r.writer(g)
+	step := &stepDoc{From: from, To: to, Rows: docs, Drop: drop}
+	return func(ctx context.Context) error { return s.apply(ctx, step, docs) }, s.take(ctx, step)
+}
+
+// StepDocuments counts what lies in the collection of steps of the current generation: of all, and of those that hold
+// rows.
+func StepDocuments[R any](ctx context.Context, r *Rows[R]) (all, withRows int64, err error) {
+	g, _, err := r.checkpoint(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if all, err = g.steps.CountDocuments(ctx, bson.D{}); err != nil {
+		return 0, 0, err
+	}
+	withRows, err = g.steps.CountDocuments(ctx, bson.D{{Key: "rows", Value: bson.D{{Key: "$exists", Value: true}}}})
+	return all, withRows, err
+}
+
+// KeepSteps sets how many steps are kept.
+func KeepSteps[R any](r *Rows[R], n int64) { r.gens.db.keepSteps = n }

@@ -95,7 +95,9 @@ func (r *Rows[R]) writer(g *generation) *steps {
 	return r.steps
 }
 
-func newSteps(d *DB, g *generation) *steps { return &steps{gen: g, owner: rand.Text(), now: d.now} }
+func newSteps(d *DB, g *generation) *steps {
+	return &steps{gen: g, owner: rand.Text(), now: d.now, keep: d.keepSteps}
+}
 
 // Load implements projections.Rows.
 func (r *Rows[R]) Load(ctx context.Context, keys []string) (found map[string]R, err error) {

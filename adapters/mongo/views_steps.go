@@ -59,6 +59,7 @@ type steps struct {
 	gen   *generation
 	owner string
 	now   func() time.Time
+	keep  int64 // so many steps
 
 	mu    sync.Mutex
 	known stepDoc   // the newest applied step that this process knows, without its rows
@@ -236,7 +237,7 @@ func (s *steps) apply(ctx context.Context, step *stepDoc, rows []bson.D) error {
 		{Key: "$set", Value: bson.D{{Key: "applied", Value: true}}},
 		{Key: "$unset", Value: bson.D{{Key: "rows", Value: ""}, {Key: "drop", Value: ""}, {Key: "parts", Value: ""}}},
 	})
-	if err == nil && (step.Parts > 0 || step.N%keepSteps == 0) {
+	if err == nil && (step.Parts > 0 || step.N%s.keep == 0) {
 		err = s.trim(ctx, step)
 	}
 	return unavailable(ctx, err)
@@ -293,7 +294,7 @@ func (s *steps) trim(ctx context.Context, step *stepDoc) error {
 			return err
 		}
 	}
-	before := step.N - keepSteps
+	before := step.N - s.keep
 	if before <= 0 {
 		return nil
 	}
