@@ -37,8 +37,8 @@ type serverProcess struct {
 	state error
 }
 
-// startProcess starts a server that logs everything to a file.
-func startProcess(t *testing.T, binary, data, logFile string) *serverProcess {
+// startProcess starts a server that logs everything to a file. More flags may be given.
+func startProcess(t *testing.T, env []string, binary, data, logFile string, flags ...string) *serverProcess {
 	t.Helper()
 	log, err := os.Create(logFile)
 	if err != nil {
@@ -46,7 +46,9 @@ func startProcess(t *testing.T, binary, data, logFile string) *serverProcess {
 	}
 	defer func() { _ = log.Close() }()
 	// Not bound to the test's context: the test ends it, one way or the other.
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, "serve", "--json", "--debug", "--data", data, "--listen", "127.0.0.1:0")
+	flags = append([]string{"serve", "--json", "--debug", "--data", data, "--listen", "127.0.0.1:0"}, flags...)
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), binary, flags...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stderr = log
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -61,6 +63,8 @@ func startProcess(t *testing.T, binary, data, logFile string) *serverProcess {
 			if _, rest, ok := strings.Cut(lines.Text(), "serves on "); ok {
 				address, _, _ := strings.Cut(rest, " ")
 				p.ready <- address
+			} else if strings.Contains(lines.Text(), "works as ") { // without an address
+				p.ready <- ""
 			}
 		}
 		close(p.ready)

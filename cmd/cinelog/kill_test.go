@@ -94,7 +94,7 @@ func (k *killer) start() *serverProcess {
 	k.t.Helper()
 	log := filepath.Join(k.dir, fmt.Sprintf("run-%03d.log", len(k.logs)))
 	k.logs = append(k.logs, log)
-	return startProcess(k.t, k.binary, k.data(), log)
+	return startProcess(k.t, nil, k.binary, k.data(), log)
 }
 
 // round starts the server, lets some clients work, and kills it.

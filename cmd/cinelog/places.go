@@ -287,7 +287,7 @@ func (o *opener) relayCheckpoint(ctx context.Context) (*rowsCheckpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	model := projections.Model[struct{}]{Name: "relay", Version: 1}
+	model := projections.RelayModel()
 	if at.scheme == "mongodb" {
 		db, err := o.mongo(ctx, at.rest)
 		if err != nil {

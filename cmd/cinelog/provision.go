@@ -8,7 +8,9 @@ import (
 
 	"github.com/cinelog/cinelog/adapters/aws"
 	"github.com/cinelog/cinelog/adapters/bus"
+	"github.com/cinelog/cinelog/adapters/mongo"
 	"github.com/cinelog/cinelog/adapters/s3"
+	"github.com/cinelog/cinelog/projections"
 )
 
 type provisionCmd struct {
@@ -54,7 +56,7 @@ func (p provisionCmd) tell(c *console, what string) {
 }
 
 func (p provisionCmd) mongo(ctx context.Context, o *opener) (done []string, err error) {
-	seen := map[string]bool{}
+	seen, relay := map[string]bool{}, projections.RelayModel()
 	for _, where := range []func() (place, error){o.log, o.views} {
 		at, err := where()
 		if err != nil {
@@ -68,7 +70,7 @@ func (p provisionCmd) mongo(ctx context.Context, o *opener) (done []string, err 
 		if err != nil {
 			return done, err
 		}
-		more, err := db.Provision(ctx, p.DryRun)
+		more, err := db.Provision(ctx, p.DryRun, mongo.View{Name: relay.Name, Version: relay.Version})
 		done = append(done, more...)
 		if err != nil {
 			return done, err

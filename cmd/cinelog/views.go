@@ -61,7 +61,7 @@ func (o *opener) openMongoViews(ctx context.Context, uri string) (v views, err e
 		return v, err
 	}
 	v.check = db.Ping
-	v.facts = nil // TODO
+	v.facts, err = mongo.OpenAnalytics(ctx, db)
 	return v, err
 }
 
