@@ -3,12 +3,16 @@ package aws_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/ThreeDotsLabs/watermill"
+	"github.com/ThreeDotsLabs/watermill/message"
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -82,4 +86,86 @@ func open(tb testing.TB, o aws.Options) *aws.Bus {
 	}
 	tb.Cleanup(func() { _ = b.Close() })
 	return b
+}
+
+func publisher(tb testing.TB, b *aws.Bus) message.Publisher {
+	tb.Helper()
+	pub, err := b.Publisher()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return pub
+}
+
+func subscribe(tb testing.TB, b *aws.Bus, group, topic string) <-chan *message.Message {
+	tb.Helper()
+	msgs, err := b.Subscriber(group).Subscribe(tb.Context(), topic)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return msgs
+}
+
+func wait[T any](tb testing.TB, c <-chan T) T {
+	tb.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(30 * time.Second):
+		tb.Fatal("waited in vain")
+		panic("unreachable")
+	}
+}
+
+// network is what a dead process has none of.
+type network struct{ cut atomic.Bool }
+
+func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
+	if n.cut.Load() {
+		return nil, errDead
+	}
+	return connections.RoundTrip(r)
+}
+
+var errDead = errors.New("this process is dead")
+
+// mortal returns a bus and the end of its process: nothing of it reaches AWS any more.
+func mortal(tb testing.TB, o aws.Options) (b *aws.Bus, die func()) {
+	tb.Helper()
+	n := &network{}
+	o.Config = account(tb, backends.AWS(tb))
+	o.Config.HTTPClient = &http.Client{Transport: n}
+	return open(tb, o), func() { n.cut.Store(true) }
+}
+
+func publish(tb testing.TB, b *aws.Bus, topic string, msgs ...*message.Message) {
+	tb.Helper()
+	if err := publisher(tb, b).Publish(topic, msgs...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func text(payload string) *message.Message {
+	return message.NewMessage(watermill.NewUUID(), []byte(payload))
+}
+
+// topic has one group.
+func topic(name, group string, types ...string) []aws.Topic {
+	return []aws.Topic{{Name: name, Groups: []aws.Group{{Name: group, Types: types}}}}
+}
+
+// letters waits until there are n dead letters.
+func letters(tb testing.TB, b *aws.Bus, n int) []aws.DeadLetter {
+	tb.Helper()
+	for range 30 {
+		dead, err := b.DeadLetters(tb.Context()) // takes a second
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if len(dead) == n {
+			return dead
+		}
+	}
+	tb.Fatalf("%d dead letters did not come", n)
+	return nil
 }

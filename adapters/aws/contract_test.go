@@ -2,10 +2,8 @@ package aws_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,16 +63,6 @@ func processes(t *testing.T, topics []aws.Topic) func(*testing.T, contract.BusOp
 	}
 }
 
-// network is what a dead process has none of.
-type network struct{ cut atomic.Bool }
-
-func (n *network) RoundTrip(r *http.Request) (*http.Response, error) {
-	if n.cut.Load() {
-		return nil, errDead
-	}
-	return connections.RoundTrip(r)
-}
-
 func forContract(tb testing.TB, b *aws.Bus) *contract.Bus {
 	tb.Helper()
 	pub, err := b.Publisher()
@@ -122,5 +110,3 @@ func TestWatermillSuite(t *testing.T) {
 	}
 	t.Run("all", func(t *testing.T) { tests.TestPubSub(t, features, everybody, inGroup) })
 }
-
-var errDead = errors.New("this process is dead")

@@ -112,9 +112,9 @@ const (
 // SQS cannot show a message without hiding it for a while, so two who look at the same time hide some from each other:
 // whoever finds that something is hidden waits for it.
 const (
-	lookTime = 30 * time.Second // how long a letter is hidden if we die while we look
+	lookTime = 10 * time.Second // how long a letter is hidden if we die while we look
 	lookWait = time.Second      // asking for a whole second asks all of SQS's servers, not some
-	lookFor  = 10 * time.Second // how long to wait for what is hidden
+	lookFor  = 15 * time.Second // how long to wait for what is hidden
 )
 
 // look shows all dead letters of a group, and puts them back.
@@ -126,12 +126,8 @@ func (b *Bus) look(ctx context.Context, g *group, show func(context.Context, *sq
 		b.putBack(ctx, g, seen)
 	}()
 	began := b.opts.Now()
-	for {
-		out, err := b.sqs.ReceiveMessage(ctx, &sqsapi.ReceiveMessageInput{
-			QueueUrl: &g.dead.url, MaxNumberOfMessages: maxBatch, WaitTimeSeconds: int32(lookWait / time.Second),
-			VisibilityTimeout: int32(lookTime / time.Second), MessageAttributeNames: []string{"All"},
-			MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameSentTimestamp},
-		})
+	for ctx.Err() == nil {
+		out, err := b.receiveDead(ctx, g)
 		if err != nil {
 			return fmt.Errorf("read dead letters of %s: %w", g.dead.name, explain(err))
 		}
@@ -162,6 +158,18 @@ func (b *Bus) look(ctx context.Context, g *group, show func(context.Context, *sq
 			return err
 		}
 	}
+	return ctx.Err()
+}
+
+// receiveDead is not broken off: SQS would not notice, and hide what it gives to nobody.
+func (b *Bus) receiveDead(ctx context.Context, g *group) (*sqsapi.ReceiveMessageOutput, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookWait+settleTimeout)
+	defer cancel()
+	return b.sqs.ReceiveMessage(ctx, &sqsapi.ReceiveMessageInput{
+		QueueUrl: &g.dead.url, MaxNumberOfMessages: maxBatch, WaitTimeSeconds: int32(lookWait / time.Second),
+		VisibilityTimeout: int32(lookTime / time.Second), MessageAttributeNames: []string{"All"},
+		MessageSystemAttributeNames: []sqstypes.MessageSystemAttributeName{sqstypes.MessageSystemAttributeNameSentTimestamp},
+	})
 }
 
 func (b *Bus) putBack(ctx context.Context, g *group, receipts map[string]string) {

@@ -17,7 +17,8 @@ import (
 // explain gives an error of AWS its kind: what may pass by itself is ErrUnavailable, and what will not says how to
 // mend it where that is known.
 func explain(err error) error {
-	if err == nil || errors.Is(err, domain.ErrUnavailable) || errors.Is(err, context.Canceled) {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, domain.ErrUnavailable) ||
+		errors.Is(err, domain.ErrInvalid) {
 		return err
 	}
 	api, ok := errors.AsType[smithy.APIError](err)

@@ -60,12 +60,16 @@ func (b *Bus) newIntake(g *group) (*intake, error) {
 		leases: map[string]*held{},
 	}
 	in.settler = newSettler(b)
+	requests := 2 // at once, so that the way to SQS and back is no idle time
+	if g.work {
+		requests = 1 // each could take a task that another process is free for
+	}
 	for i, q := range g.queues {
 		p := &poller{intake: in, queue: q, level: i, wake: make(chan struct{}, 1)}
 		var err error
 		p.sub, err = sqs.NewSubscriber(sqs.SubscriberConfig{
 			AWSConfig: b.opts.Config, OptFns: []func(*sqsapi.Options){p.hook}, QueueUrlResolver: knownURL{},
-			DoNotCreateQueueIfNotExists: true, ReconnectRetrySleep: retryReceive, Unmarshaler: p,
+			DoNotCreateQueueIfNotExists: true, ReconnectRetrySleep: retryReceive, Unmarshaler: p, ConsumeWorkers: requests,
 		}, watermill.NopLogger{})
 		if err != nil {
 			return nil, err

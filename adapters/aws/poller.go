@@ -26,6 +26,7 @@ type poller struct {
 	wake   chan struct{}
 
 	// Guarded by intake.mu.
+	asked   int  // messages that requests under way may bring
 	probed  bool // the queue was found empty since its last message
 	waiting bool // a long poll is on its way and has found nothing yet
 }
@@ -119,7 +120,7 @@ func (p *poller) intercept(
 		defer cancel()
 		out, metadata, err := next.HandleInitialize(pollCtx, in)
 		answer, _ := out.Result.(*sqsapi.ReceiveMessageOutput)
-		p.answered(ctx, answer, err)
+		p.answered(ctx, room, answer, err)
 		return out, metadata, err
 	}
 	return next.HandleInitialize(ctx, in)
@@ -150,12 +151,13 @@ func (p *poller) admit(ctx context.Context) (room int, wait time.Duration, err e
 	for ctx.Err() == nil {
 		in.mu.Lock()
 		capacity := in.capacity()
-		room = min(maxBatch, capacity-len(in.leases))
+		room = min(maxBatch, capacity-len(in.leases)-p.asked)
 		allowed := room > 0 && (in.group.work || room >= min(maxBatch, capacity))
 		for _, before := range in.pollers[:p.level] {
 			allowed = allowed && before.waiting
 		}
 		if allowed {
+			p.asked += room
 			last := p.level == len(in.pollers)-1
 			if last || p.probed {
 				wait, p.waiting = in.bus.opts.Wait, true
@@ -175,9 +177,10 @@ func (p *poller) admit(ctx context.Context) (room int, wait time.Duration, err e
 }
 
 // answered takes the messages of an answer.
-func (p *poller) answered(ctx context.Context, answer *sqsapi.ReceiveMessageOutput, err error) {
+func (p *poller) answered(ctx context.Context, asked int, answer *sqsapi.ReceiveMessageOutput, err error) {
 	in := p.intake
 	in.mu.Lock()
+	p.asked -= asked
 	p.waiting = false
 	p.probed = err == nil && len(answer.Messages) == 0
 	in.mu.Unlock()

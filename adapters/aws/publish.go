@@ -189,7 +189,7 @@ func whole(ctx context.Context, o *outgoing, send func(context.Context, *outgoin
 		var errs []error
 		for _, r := range refused {
 			if r.final {
-				return fmt.Errorf("message %s: %s", o.msgs[r.index].UUID, r.reason)
+				return fmt.Errorf("%w: message %s: %s", domain.ErrInvalid, o.msgs[r.index].UUID, r.reason)
 			}
 			left, errs = append(left, r.index), append(errs, fmt.Errorf("message %s: %s", o.msgs[r.index].UUID, r.reason))
 		}

@@ -1,0 +1,173 @@
+package aws_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	awssdk "github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"github.com/cinelog/cinelog/adapters/aws"
+	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/test/backends"
+)
+
+func TestWhatCannotBeReadDiesAtOnceAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
+	name := prefix()
+	b := open(t, aws.Options{Prefix: name, Topics: topic("topic", "g")})
+	client := sqs.NewFromConfig(account(t, backends.AWS(t)))
+	queue, err := client.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: awssdk.String(name + "-topic-g")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = client.SendMessage(t.Context(), &sqs.SendMessageInput{
+		QueueUrl: queue.QueueUrl, MessageBody: awssdk.String("base64:%"),
+		MessageAttributes: map[string]sqstypes.MessageAttributeValue{
+			"_encoding": {DataType: awssdk.String("String"), StringValue: awssdk.String("base64")},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	msgs := subscribe(t, b, "g", "topic")
+	publish(t, b, "topic", text("rejected"), text("good"))
+	for range 2 {
+		m := wait(t, msgs)
+		if string(m.Payload) == "good" {
+			m.Ack()
+			continue
+		}
+		fail(m, errors.New("no further try can change it \x00"+strings.Repeat("\x01é", 5000)))
+		m.Metadata.Set("failure_permanent", "true")
+		m.Nack()
+	}
+	for _, l := range letters(t, b, 2) {
+		if l.Attempts != 1 || l.Topic != "topic" || l.Group != "g" || l.Published.IsZero() || l.Died.Before(l.Published) {
+			t.Errorf("dead letter %+v", l)
+		}
+		switch string(l.Payload) {
+		case "rejected":
+			if !strings.HasPrefix(l.Reason, "no further try can change it \uFFFD") || len(l.Reason) > 2000 {
+				t.Errorf("reason %q", l.Reason)
+			}
+		default:
+			if !strings.Contains(l.Reason, "base64") {
+				t.Errorf("reason %q", l.Reason)
+			}
+		}
+		if err := b.Drop(t.Context(), l.ID); err != nil {
+			t.Error(err)
+		}
+		if err := b.Drop(t.Context(), l.ID); !errors.Is(err, domain.ErrNotFound) {
+			t.Errorf("second drop: %v", err)
+		}
+	}
+	letters(t, b, 0)
+}
+
+// The largest message that there is dies with as much of its reason as fits.
+func TestALargeMessageDies(t *testing.T) {
+	t.Parallel()
+	b := open(t, aws.Options{Topics: topic("topic", "g"), MaxReceive: 1})
+	m := text("")
+	m.Payload = []byte(strings.Repeat("x", 256<<10-len("_watermill_message_uuid")-len("String")-len(m.UUID)))
+	publish(t, b, "topic", m)
+	got := wait(t, subscribe(t, b, "g", "topic"))
+	fail(got, errors.New("too much"))
+	got.Nack()
+	if l := letters(t, b, 1)[0]; len(l.Payload) != len(m.Payload) || l.UUID != m.UUID {
+		t.Errorf("dead letter %s with %d bytes", l.UUID, len(l.Payload))
+	}
+}
+
+// A process that dies with a message in its hands, at the last try, cannot say so any more: SQS buries the message, and
+// whoever watches hears of it, at every start.
+func TestDeadLettersOfACrashAreWatched(t *testing.T) {
+	t.Parallel()
+	o := aws.Options{Prefix: prefix(), Topics: topic("topic", "g"), MaxReceive: 1, Lease: time.Second, Prefetch: -1}
+	crashing, die := mortal(t, o)
+	publish(t, crashing, "topic", text("killer"))
+	wait(t, subscribe(t, crashing, "g", "topic"))
+	die()
+	b := open(t, o)
+	msgs := subscribe(t, b, "g", "topic")
+	letters(t, b, 1)
+	for range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		watched := make(chan aws.DeadLetter)
+		ended := make(chan error)
+		go func() {
+			ended <- b.WatchDeadLetters(ctx, "topic", "g", func(_ context.Context, l aws.DeadLetter) error {
+				watched <- l
+				return nil
+			})
+		}()
+		if l := wait(t, watched); string(l.Payload) != "killer" || l.Attempts != 1 || l.Reason != "the lease ran out" {
+			t.Errorf("dead letter %+v", l)
+		}
+		cancel()
+		if err := wait(t, ended); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := b.Redrive(t.Context(), letters(t, b, 1)[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if m := wait(t, msgs); string(m.Payload) != "killer" || !m.Ack() {
+		t.Errorf("got %s", m.Payload)
+	}
+}
+
+// Dead work goes back to the queue of its priority, and what somebody has buried is told of at once.
+func TestDeadWorkIsWatchedAndSentAgain(t *testing.T) {
+	t.Parallel()
+	b := open(t, aws.Options{
+		MaxReceive: 1, Topics: []aws.Topic{{Name: "work", Work: true, Groups: []aws.Group{{Name: "g"}}}},
+	})
+	watched := make(chan aws.DeadLetter)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		ended <- b.WatchDeadLetters(ctx, "work", "g", func(_ context.Context, l aws.DeadLetter) error {
+			watched <- l
+			return nil
+		})
+	}()
+	m := text("urgent")
+	m.Metadata.Set(aws.MetaPriority, "10")
+	publish(t, b, "work", m)
+	sub := b.Subscriber("g")
+	msgs, err := sub.Subscribe(t.Context(), "work")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wait(t, msgs).Nack()
+	l := wait(t, watched)
+	cancel()
+	if err := wait(t, ended); err != nil || l.Metadata[aws.MetaPriority] != "10" {
+		t.Errorf("%v, dead letter %+v", err, l)
+	}
+	if err := sub.Close(); err != nil {
+		t.Fatal(err)
+	}
+	publish(t, b, "work", text("rest"))
+	if err := b.Redrive(t.Context(), l.ID); err != nil {
+		t.Fatal(err)
+	}
+	msgs = subscribe(t, b, "g", "work")
+	for _, want := range []string{"urgent", "rest"} {
+		got := wait(t, msgs)
+		if got.Ack(); string(got.Payload) != want {
+			t.Errorf("got %s, want %s", got.Payload, want)
+		}
+	}
+	backlogs, err := b.Backlogs(t.Context())
+	if want := (aws.Backlog{Topic: "work", Group: "g"}); err != nil || len(backlogs) != 1 || backlogs[0].Dead != 0 || backlogs[0].Topic != want.Topic {
+		t.Errorf("backlogs %+v, %v", backlogs, err)
+	}
+}

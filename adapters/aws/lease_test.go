@@ -1,0 +1,98 @@
+package aws_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cinelog/cinelog/adapters/aws"
+)
+
+// A handler that was frozen for longer than its lease has lost the message: what it says afterwards does not count.
+func TestALateAnswerDoesNotCount(t *testing.T) {
+	t.Parallel()
+	var ahead atomic.Int64
+	b := open(t, aws.Options{
+		Topics: topic("topic", "g"), Lease: 2 * time.Second, Prefetch: -1,
+		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+	})
+	publish(t, b, "topic", text("work"))
+	msgs := subscribe(t, b, "g", "topic")
+	zombie := wait(t, msgs)
+	ahead.Store(int64(time.Hour))
+	wait(t, zombie.Context().Done())
+	zombie.Ack()
+	again := wait(t, msgs)
+	if again.UUID != zombie.UUID || again.Metadata.Get(aws.MetaReceiveCount) != "2" {
+		t.Errorf("got %s for time %s", again.UUID, again.Metadata.Get(aws.MetaReceiveCount))
+	}
+	again.Ack()
+}
+
+// A handler stops before somebody else can have its message, when SQS cannot be told that it still works.
+func TestAHandlerStopsInTimeWhenSQSIsAway(t *testing.T) {
+	t.Parallel()
+	name := prefix()
+	const lease = 6 * time.Second
+	b, cut := mortal(t, aws.Options{Prefix: name, Topics: topic("topic", "g"), Lease: lease, Prefetch: -1})
+	publish(t, b, "topic", text("work"))
+	m := wait(t, subscribe(t, b, "g", "topic"))
+	other := subscribe(t, open(t, aws.Options{Prefix: name, Topics: topic("topic", "g"), Lease: lease}), "g", "topic")
+	cut()
+	select {
+	case <-m.Context().Done():
+	case <-other:
+		t.Error("two had the message")
+	}
+	if again := wait(t, other); again.UUID != m.UUID {
+		t.Errorf("got %s, want %s again", again.UUID, m.UUID)
+	}
+}
+
+// A worker that is told to stop gives its task back at once, not when its lease ends.
+func TestStoppingGivesTheMessageBack(t *testing.T) {
+	t.Parallel()
+	name := prefix()
+	o := aws.Options{Prefix: name, Topics: topic("topic", "g"), Lease: 10 * time.Minute}
+	b := open(t, o)
+	publish(t, b, "topic", text("in work"), text("held ready"))
+	sub := b.Subscriber("g")
+	msgs, err := sub.Subscribe(t.Context(), "topic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := wait(t, msgs)
+	go func() {
+		<-m.Context().Done()
+		m.Nack() // what a handler does whose context ends
+	}()
+	if err := sub.Close(); err != nil {
+		t.Fatal(err)
+	}
+	msgs = subscribe(t, open(t, o), "g", "topic")
+	for range 2 {
+		wait(t, msgs).Ack()
+	}
+}
+
+// One who is busy does not sit on work that another could do, though it had asked for some when its own came.
+func TestWorkGoesToWhomeverIsFree(t *testing.T) {
+	t.Parallel()
+	name := prefix()
+	o := aws.Options{
+		Prefix: name, Wait: 5 * time.Second, Grace: 6 * time.Second, Lease: 10 * time.Minute,
+		Topics: []aws.Topic{{Name: "work", Work: true, Groups: []aws.Group{{Name: "g"}}}},
+	}
+	busy := open(t, o)
+	first := subscribe(t, busy, "g", "work")
+	publish(t, busy, "work", text("long"))
+	long := wait(t, first) // while requests for both priorities are under way
+	free := subscribe(t, open(t, o), "g", "work")
+	urgent := text("urgent")
+	urgent.Metadata.Set(aws.MetaPriority, "10")
+	publish(t, busy, "work", urgent, text("other"))
+	for range 2 {
+		wait(t, free).Ack()
+	}
+	long.Ack()
+}
