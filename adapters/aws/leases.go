@@ -18,8 +18,8 @@ func (o Options) firstLease() time.Duration { return min(o.Lease, 5*time.Second)
 
 // keep extends the leases of all messages in hand until ctx ends.
 //
-// Two thirds of a lease are left for trying. Whoever could not be extended by then is told to stop before the lease
-// ends; so is, at once, a handler whose lease SQS says is over, or whose process was frozen for longer than that.
+// Two thirds of a lease are left for trying. A handler whose lease could not be extended is told to stop a tick before
+// it ends; so is, at once, one whose lease SQS says is over, or whose process was frozen for longer than that.
 func (in *intake) keep(ctx context.Context) {
 	tick := time.NewTicker(in.bus.opts.leaseTick())
 	defer tick.Stop()
@@ -29,7 +29,7 @@ func (in *intake) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		request, cancel := context.WithTimeout(ctx, in.bus.opts.firstLease()/3)
+		request, cancel := context.WithTimeout(ctx, in.bus.opts.leaseTick())
 		var extending sync.WaitGroup
 		for p, due := range in.due() {
 			for batch := range slices.Chunk(due, maxBatch) {
@@ -41,6 +41,7 @@ func (in *intake) keep(ctx context.Context) {
 	}
 }
 
+// leaseTick is how often the leases are looked after, and how long a request to extend some may take.
 func (o Options) leaseTick() time.Duration { return o.firstLease() / 5 }
 
 // due returns the messages whose leases are to be extended, by the poller that they came from.
