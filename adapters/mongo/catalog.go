@@ -88,8 +88,10 @@ func videoFields(v projections.Video) bson.D {
 		{Key: fieldTags, Value: union(v.Details.Tags)},
 		{Key: fieldMetadata, Value: metadata},
 		{Key: "words", Value: bson.D{
-			{Key: "title", Value: union(text.Title)}, {Key: "tags", Value: upToTags},
-			{Key: "metadata", Value: upToMetadata}, {Key: "all", Value: union(upToMetadata, text.Description)},
+			{Key: "title", Value: union(text.Title)},
+			{Key: "tags", Value: upToTags},
+			{Key: "metadata", Value: upToMetadata},
+			{Key: "all", Value: union(upToMetadata, text.Description)},
 		}},
 	}
 }

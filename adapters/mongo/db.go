@@ -64,7 +64,7 @@ func Open(ctx context.Context, uri string, now func() time.Time) (*DB, error) {
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journaled})
 	d := &DB{db: client.Database(databaseName(uri), concerns), now: now, keepSteps: keepSteps}
 	if err := d.Ping(ctx); err != nil {
-		_ = d.Close() // nothing was begun
+		_ = d.Close() //nolint:contextcheck // nothing was begun, and ctx may have ended
 		return nil, fmt.Errorf("open MongoDB at %s: %w", strings.Join(o.Hosts, ","), err)
 	}
 	return d, nil

@@ -15,21 +15,23 @@ func Drop(ctx context.Context, d *DB) error { return d.db.Drop(ctx) }
 // Collection gives a collection to a test that looks beneath, or does damage.
 func Collection(d *DB, name string) *mongo.Collection { return d.db.Collection(name) }
 
-// Decide does the first half of a Save, as a process does that dies then. What it returns is the second half.
+// Decide does the first half of a Save, as a process does that dies then. What it returns writes one row of the second
+// half, or does all of it.
 func Decide[R any](
 	ctx context.Context, r *Rows[R], rows map[string]R, drop []string, from, to domain.Position,
-) (apply func(context.Context) error, err error) {
+) (begin, apply func(context.Context) error, err error) {
 	g, _, err := r.checkpoint(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	docs, err := r.documents(rows)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s := r.writer(g)
 	step := &stepDoc{From: from, To: to, Rows: docs, Drop: drop}
-	return func(ctx context.Context) error { return s.apply(ctx, step, docs) }, s.take(ctx, step)
+	begin = func(ctx context.Context) error { return s.replace(ctx, step.N, docs[:1]) }
+	return begin, func(ctx context.Context) error { return s.apply(ctx, step, docs) }, s.take(ctx, step)
 }
 
 // StepDocuments counts what lies in the collection of steps of the current generation: of all, and of those that hold

@@ -259,7 +259,7 @@ func (gs *generations) unused(ctx context.Context, name string) (bool, error) {
 func (gs *generations) drop(ctx context.Context, name string) error {
 	for _, c := range gs.collections(name) {
 		if err := gs.db.db.Collection(c.name).Drop(ctx); err != nil {
-			return fmt.Errorf("drop an old %s: %w", gs.view.name, unavailable(ctx, err))
+			return fmt.Errorf("drop an old %s: %w", gs.name, unavailable(ctx, err))
 		}
 	}
 	return nil

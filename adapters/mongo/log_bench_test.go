@@ -80,11 +80,17 @@ func (p *bare) documents(n, writers int) []any {
 			streams[i%writers] = uuid.NewString()
 		}
 		documents[i] = bson.D{
-			{Key: "_id", Value: at}, {Key: "last", Value: at}, {Key: "stream", Value: streams[i%writers]},
-			{Key: "version", Value: version}, {Key: "next", Value: version + 1},
-			{Key: "id", Value: uuid.NewString()}, {Key: "time", Value: time.Now().UnixMicro()},
+			{Key: "_id", Value: at},
+			{Key: "last", Value: at},
+			{Key: "stream", Value: streams[i%writers]},
+			{Key: "version", Value: version},
+			{Key: "next", Value: version + 1},
+			{Key: "id", Value: uuid.NewString()},
+			{Key: "time", Value: time.Now().UnixMicro()},
 			{Key: "meta", Value: bson.D{
-				{Key: "actor", Value: "local"}, {Key: "correlation", Value: "c-1"}, {Key: "causation", Value: "7"},
+				{Key: "actor", Value: "local"},
+				{Key: "correlation", Value: "c-1"},
+				{Key: "causation", Value: "7"},
 				{Key: "request", Value: "abc"},
 			}},
 			{Key: "events", Value: bson.A{bson.D{{Key: "type", Value: eventType}, {Key: "data", Value: string(data)}}}},

@@ -243,21 +243,28 @@ func (s *steps) apply(ctx context.Context, step *stepDoc, rows []bson.D) error {
 	return unavailable(ctx, err)
 }
 
-// replace writes rows that no later step has written.
+// replace writes rows that no later step has written: first those that are there, then, if that was not all, those that
+// are not. One upsert would do both, but one that meets a row of a later step fails, and FerretDB then leaves the rest
+// of the command undone.
 func (s *steps) replace(ctx context.Context, n int64, rows []bson.D) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	slices.SortFunc(rows, func(a, b bson.D) int { return strings.Compare(keyOf(b), keyOf(a)) })
+	docs := make([]bson.D, len(rows))
 	models := make([]mongo.WriteModel, len(rows))
 	for i, row := range rows {
-		models[i] = mongo.NewReplaceOneModel().SetUpsert(true).
-			SetFilter(bson.D{row[0], {Key: "n", Value: bson.D{{Key: "$lt", Value: n}}}}).
-			SetReplacement(append(slices.Clip(row), bson.E{Key: "n", Value: n}))
+		docs[i] = append(slices.Clip(row), bson.E{Key: "n", Value: n})
+		models[i] = mongo.NewReplaceOneModel().SetReplacement(docs[i]).
+			SetFilter(bson.D{row[0], {Key: "n", Value: bson.D{{Key: "$lt", Value: n}}}})
 	}
-	_, err := s.gen.rows.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
+	done, err := s.gen.rows.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
+	if err != nil || done.MatchedCount == int64(len(rows)) {
+		return err
+	}
+	_, err = s.gen.rows.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
 	if onlyDuplicates(err) {
-		return nil // those are there as a later step wrote them: the filter left them out, the key kept them in
+		return nil
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package mongo_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -80,10 +81,14 @@ func TestSaveCutOff(t *testing.T) {
 			t.Parallel()
 			a, b := twoRows(t)
 			save(t, a, rowMap{"k1": {Text: "1"}, "k2": {Text: "2"}, "x": {Text: "x"}}, nil, 0, 3)
-			if _, err := mongo.Decide(t.Context(), a, rowMap{"k1": {Text: "new"}, "k3": {Text: "3"}}, []string{"k"}, 3, 5); err != nil {
+			begin, _, err := mongo.Decide(t.Context(), a, rowMap{"k1": {Text: "new"}, "k3": {Text: "3"}}, []string{"k"}, 3, 5)
+			if err != nil {
 				t.Fatal(err)
 			}
 			wantRows(t, b, contract.Row{Text: "1"}, contract.Row{Text: "2"}, contract.Row{Text: "x"})
+			if err := begin(t.Context()); err != nil {
+				t.Fatal(err)
+			}
 			r := pick(a, b)
 			wantCheckpoint(t, r, 5)
 			wantRows(t, r, contract.Row{Text: "new"}, contract.Row{Text: "3"}, contract.Row{Text: "x"})
@@ -100,7 +105,7 @@ func TestLateWriter(t *testing.T) {
 	t.Parallel()
 	a, b := twoRows(t)
 	save(t, a, rowMap{"a": {Count: 1}, "b": {Count: 1}}, nil, 0, 1)
-	late, err := mongo.Decide(t.Context(), a, rowMap{"a": {Count: 2}, "c": {Count: 2}, "d": {Count: 2}}, []string{"b"}, 1, 2)
+	_, late, err := mongo.Decide(t.Context(), a, rowMap{"a": {Count: 2}, "c": {Count: 2}, "d": {Count: 2}}, []string{"b"}, 1, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,6 +125,34 @@ func TestLateWriter(t *testing.T) {
 	wantRows(t, b, want...)
 }
 
+// TestOneWriterWins lets two processes save from the same checkpoint, again and again: one of them does.
+func TestOneWriterWins(t *testing.T) {
+	t.Parallel()
+	uri := newDatabase(t)
+	writers := []*mongo.Rows[contract.Row]{openRows(t, uri), openRows(t, uri), openRows(t, uri)}
+	var won atomic.Int64
+	for i := range domain.Position(20) {
+		var wins atomic.Int64
+		var wg sync.WaitGroup
+		for w, r := range writers {
+			wg.Go(func() {
+				switch err := r.Save(t.Context(), rowMap{"a": {Text: fmt.Sprint(i, " by ", w)}}, nil, i, i+1); {
+				case err == nil:
+					wins.Add(1)
+					won.Store(int64(w))
+				case !errors.Is(err, domain.ErrConflict):
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if wins.Load() != 1 {
+			t.Fatalf("%d of %d saves from %d went through", wins.Load(), len(writers), i)
+		}
+		wantRows(t, writers[0], contract.Row{Text: fmt.Sprint(i, " by ", won.Load())})
+	}
+}
+
 // TestLargeSave saves more than a document of MongoDB holds.
 func TestLargeSave(t *testing.T) {
 	t.Parallel()
@@ -127,7 +160,7 @@ func TestLargeSave(t *testing.T) {
 	rows := rowMap{}
 	var want []contract.Row
 	for i := range 3 {
-		row := contract.Row{Text: strings.Repeat(fmt.Sprint(i), 5<<19)}
+		row := contract.Row{Text: strings.Repeat(strconv.Itoa(i), 5<<19)}
 		rows[fmt.Sprint("k", i)] = row
 		want = append(want, row)
 	}
@@ -136,7 +169,7 @@ func TestLargeSave(t *testing.T) {
 	if all, withRows, err := mongo.StepDocuments(t.Context(), a); err != nil || all != 1 || withRows != 0 {
 		t.Errorf("%d documents of steps, %d with rows, %v; want 1 without", all, withRows, err)
 	}
-	if _, err := mongo.Decide(t.Context(), a, rows, []string{""}, 1, 2); err != nil {
+	if _, _, err := mongo.Decide(t.Context(), a, rows, []string{""}, 1, 2); err != nil {
 		t.Fatal(err)
 	}
 	wantCheckpoint(t, b, 2)
