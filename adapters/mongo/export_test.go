@@ -7,6 +7,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
 )
 
 // Drop removes a database.
@@ -50,3 +51,22 @@ func StepDocuments[R any](ctx context.Context, r *Rows[R]) (all, withRows int64,
 
 // KeepSteps sets how many steps are kept.
 func KeepSteps[R any](r *Rows[R], n int64) { r.gens.db.keepSteps = n }
+
+// RebuildAndDie does what Rebuild does up to the moment when the build is current and nothing says so but the last step
+// of the generation before.
+func RebuildAndDie[R any](ctx context.Context, r *Rows[R], log projections.Log) error {
+	live, _, err := r.checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	next, err := r.gens.db.create(ctx, r.gens.view)
+	if err != nil {
+		return err
+	}
+	c := newComparison(r, log, live, next, true)
+	if err := c.build(ctx, nil); err != nil {
+		return err
+	}
+	_, err = c.compare(ctx)
+	return err
+}

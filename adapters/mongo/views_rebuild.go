@@ -55,11 +55,12 @@ func (r *Rows[R]) rebuild(
 	if err != nil {
 		return Rebuilt{}, err
 	}
-	c := comparison[R]{
-		rows: r, log: log, live: newSteps(db, live), next: &building[R]{rows: r, gen: next}, switchOver: switchOver,
-	}
+	c := newComparison(r, log, live, next, switchOver)
 	if err = c.build(ctx, progress); err == nil {
 		done, err = c.compare(ctx)
+	}
+	if c.switched && err == nil {
+		err = db.point(ctx, r.gens.view, live.number+1, next.name)
 	}
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		err = fmt.Errorf("%w: %w", cause, err)
@@ -107,6 +108,12 @@ type comparison[R any] struct {
 	next       *building[R]
 	switchOver bool
 	switched   bool
+}
+
+func newComparison[R any](r *Rows[R], log projections.Log, live, next *generation, switchOver bool) *comparison[R] {
+	return &comparison[R]{
+		rows: r, log: log, live: newSteps(r.gens.db, live), next: &building[R]{rows: r, gen: next}, switchOver: switchOver,
+	}
 }
 
 // catchUp brings the build to a position.
@@ -207,7 +214,7 @@ func (c *comparison[R]) holding(ctx context.Context, suspects []string) (done Re
 }
 
 // switchTo makes the build current. The step that says so is the last one of the generation before: nobody can go on
-// there believing that it is current.
+// there believing that it is current, and whoever finds it sees to the pointer.
 func (c *comparison[R]) switchTo(ctx context.Context, hold stepDoc) error {
 	next := c.next.gen
 	if err := c.next.finish(ctx); err != nil {
@@ -229,7 +236,7 @@ func (c *comparison[R]) switchTo(ctx context.Context, hold stepDoc) error {
 		return err
 	}
 	c.switched = true
-	return db.point(ctx, c.rows.gens.view, c.live.gen.number+1, next.name)
+	return nil
 }
 
 // scan reads both generations side by side and returns the keys of the rows that differ. It counts the build's rows.

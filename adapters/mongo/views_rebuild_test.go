@@ -108,7 +108,8 @@ func TestRebuildFindsAndRepairsDamage(t *testing.T) {
 	wrong.Details.Title = "wrong"
 	extra := wrong
 	extra.ID = "x"
-	if err := c.Save(t.Context(), map[string]projections.Video{"v3": wrong, "x": extra}, []string{"v7"}, 20, 20); err != nil {
+	damage := map[string]projections.Video{"v3": wrong, "a": extra, "v3a": extra, "x": extra}
+	if err := c.Save(t.Context(), damage, []string{"v7"}, 20, 20); err != nil {
 		t.Fatal(err)
 	}
 	damaged := hash(t, c)
@@ -123,12 +124,76 @@ func TestRebuildFindsAndRepairsDamage(t *testing.T) {
 			t.Fatal(err)
 		}
 		slices.Sort(done.Different)
-		if !slices.Equal(done.Different, []string{"v3", "v7", "x"}) || done.Hash != sound || done.LiveHash != damaged {
-			t.Errorf("found %+v, want v3, v7 and x to differ", done)
+		if !slices.Equal(done.Different, []string{"a", "v3", "v3a", "v7", "x"}) || done.Hash != sound || done.LiveHash != damaged {
+			t.Errorf("found %+v, want a, v3, v3a, v7 and x to differ", done)
 		}
 	}
 	if hash(t, c) != sound {
 		t.Error("the rebuild did not repair the read model")
+	}
+}
+
+// behind is a log that says that it ends sooner than it does.
+type behind struct {
+	*contract.Story
+
+	head domain.Position
+}
+
+func (b behind) Head(context.Context) (domain.Position, error) { return b.head, nil }
+
+// TestRebuildWhileRowsChange has the live read model go on after the build was compared with it, so that rows of both
+// change between the two looks.
+func TestRebuildWhileRowsChange(t *testing.T) {
+	t.Parallel()
+	c := openCatalog(t, newDatabase(t))
+	story := manyTitles(10)
+	for i := range 5 {
+		story.Add(fmt.Sprint("v", i), domain.VideoPublished{})
+	}
+	story.Create("new", "go on")
+	catchUp(t, story, c)
+	done, err := c.Verify(t.Context(), behind{story, 10}, nil)
+	if want := hash(t, c); err != nil || done.Position != 16 || done.Rows != 11 || done.Hash != want || done.LiveHash != want || len(done.Different) > 0 {
+		t.Errorf("compared: %+v, %v; want 11 rows at 16 that hash to %s", done, err, want)
+	}
+}
+
+// TestRebuilderDies lets a rebuild die between the step that replaces a generation and the pointer to the next one.
+// Nobody writes to the old one any longer, and whoever wants to sets the pointer.
+func TestRebuilderDies(t *testing.T) {
+	t.Parallel()
+	uri := newDatabase(t)
+	c, writer, reader := openCatalog(t, uri), openCatalog(t, uri), openCatalog(t, uri)
+	story := manyTitles(20)
+	catchUp(t, story, writer)
+	if err := mongo.RebuildAndDie(t.Context(), c.Rows, story); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(generations(t, uri)); n != 2 {
+		t.Errorf("%d generations are there, want both", n)
+	}
+	if err := writer.Save(t.Context(), nil, []string{""}, 20, 21); !errors.Is(err, domain.ErrConflict) {
+		t.Errorf("a save into the old generation: %v, want ErrConflict", err)
+	}
+	if n := len(find(t, reader, projections.Query{Text: "go", Limit: 100}).Items); n != 20 {
+		t.Errorf("%d videos found, want 20", n)
+	}
+	story.Create("new", "fresh")
+	catchUp(t, story, writer)
+	for _, h := range []*mongo.Catalog{c, writer, openCatalog(t, uri)} {
+		if at, err := h.Checkpoint(t.Context()); err != nil || at != 21 {
+			t.Errorf("checkpoint %d, %v; want 21", at, err)
+		}
+		if n := len(find(t, h, projections.Query{Text: "fresh"}).Items); n != 1 {
+			t.Errorf("a video saved afterwards: %d found, want 1", n)
+		}
+	}
+	if done, err := c.Rebuild(t.Context(), story, nil); err != nil || len(done.Different) > 0 {
+		t.Errorf("rebuilt again: %+v, %v", done, err)
+	}
+	if n := len(generations(t, uri)); n != 1 {
+		t.Errorf("%d generations are left, want 1", n)
 	}
 }
 
