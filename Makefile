@@ -6,7 +6,7 @@ GOTESTSUM = $(TOOL) gotestsum
 LINT      = $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo run test test-long lint bench fuzz cover
+.PHONY: help build demo demo-aws run test test-long lint bench fuzz cover
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,6 +18,12 @@ demo: ## upload a sample clip, watch it being transcoded, search it and play it 
 	@scripts/setup run
 	@$(MAKE) -s build
 	@bin/cinelog demo $(if $(ONCE),--once)
+
+demo-aws: ## the same as many processes on stand-ins for MongoDB, SNS/SQS and S3 (ONCE=1 ends after the printout)
+	@scripts/setup standins
+	@$(MAKE) -s build
+	@$(GO) build -o bin/demo-aws ./test/backends/demo
+	@bin/demo-aws $(if $(ONCE),--once)
 
 run: ## serve on http://127.0.0.1:8080 with ./data
 	@scripts/setup run

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -66,7 +67,7 @@ func (s *Server) run(command []string, listen string) error {
 	p := exec.CommandContext(context.Background(), command[0], args...) //nolint:gosec // our own servers
 	// Files, not writers: exec would need goroutines for those, and go test would wait for whoever holds its own output.
 	p.Stdin, p.Stdout, p.Stderr = stdinR, stdoutW, log
-	dieWithParent(p)
+	EndWithUs(p) // besides the closing of its standard input
 	err = p.Start()
 	_ = stdoutW.Close() // the process has its own
 	if err != nil {
@@ -96,15 +97,22 @@ func (s *Server) run(command []string, listen string) error {
 // Stop kills the server, as a power cut would. Stopping a stopped one does nothing.
 func (s *Server) Stop(tb testing.TB) {
 	tb.Helper()
-	if s.process == nil {
-		return
-	}
-	if err := s.process.Process.Kill(); err != nil {
+	if err := s.kill(); err != nil {
 		tb.Fatal(err)
+	}
+}
+
+func (s *Server) kill() error {
+	if s.process == nil {
+		return nil
+	}
+	if err := s.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
 	}
 	_ = s.process.Wait() // "signal: killed"
 	_ = s.stdin.Close()
 	s.process = nil
+	return nil
 }
 
 // Start starts a stopped server again, at the same address and with the data that it had.
