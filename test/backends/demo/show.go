@@ -61,6 +61,15 @@ func (d *demo) show(ctx context.Context, first, second string) error {
 	}); err != nil {
 		return err
 	}
+	if err := until(ctx, func() (bool, error) { // what plays is a read model of its own, and may be behind the one that lists
+		res, err := ask(ctx, uploaded.HLS)
+		if err != nil {
+			return false, err
+		}
+		return res.StatusCode != http.StatusNotFound, res.Body.Close()
+	}); err != nil {
+		return err
+	}
 	at, bytes, err := d.segment(ctx, uploaded.HLS)
 	if err != nil {
 		return err
@@ -126,11 +135,7 @@ func getJSON(ctx context.Context, at string, into any) error {
 
 // get fetches what must be there.
 func get(ctx context.Context, at string) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
-	if err != nil {
-		return nil, err
-	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := ask(ctx, at)
 	if err != nil {
 		return nil, err
 	}
@@ -140,4 +145,12 @@ func get(ctx context.Context, at string) ([]byte, error) {
 		err = fmt.Errorf("%s answered %s: %.300s", at, res.Status, body)
 	}
 	return body, err
+}
+
+func ask(ctx context.Context, at string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(req)
 }
