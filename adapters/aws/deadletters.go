@@ -56,10 +56,7 @@ func (b *Bus) bury(ctx context.Context, g *group, h *held, reason string) error 
 		w.attributes[k] = v
 	}
 	delete(w.attributes, metaFailure) // of an earlier death
-	// The reason gives way where the message is as large as may be.
-	const envelope = 200
-	reason = cut(toText(reason), min(maxReason, maxBytes-w.bytes()-envelope))
-	for reason != "" {
+	for reason = cut(toText(reason), maxReason); reason != ""; reason = cut(reason, len(reason)/2) {
 		f, err := json.Marshal(failed{Reason: reason, Attempts: h.received, Published: h.sent, Died: b.opts.Now().UTC()})
 		if err != nil {
 			return err
@@ -68,8 +65,7 @@ func (b *Bus) bury(ctx context.Context, g *group, h *held, reason string) error 
 		if w.bytes() <= maxBytes {
 			break
 		}
-		delete(w.attributes, metaFailure)
-		reason = cut(reason, len(reason)/2) // JSON has escaped much of it
+		delete(w.attributes, metaFailure) // it gives way where the message is as large as may be
 	}
 	_, err := b.sqs.SendMessage(ctx, &sqsapi.SendMessageInput{
 		QueueUrl: &g.dead.url, MessageBody: &w.body, MessageAttributes: w.sqsAttributes(),
@@ -79,7 +75,7 @@ func (b *Bus) bury(ctx context.Context, g *group, h *held, reason string) error 
 
 func cut(s string, n int) string {
 	if len(s) > n {
-		s = strings.ToValidUTF8(s[:max(0, n)], "")
+		s = strings.ToValidUTF8(s[:n], "")
 	}
 	return s
 }

@@ -122,10 +122,9 @@ func priorities(t *testing.T, f BusFeatures, start startBus) {
 	declare(t, b, "a")
 	var want []string
 	for _, p := range f.Priorities {
-		want = append(want, strconv.Itoa(p), strconv.Itoa(p))
+		want = append(want, slices.Repeat([]string{strconv.Itoa(p)}, 5)...)
 	}
-	rising := slices.Sorted(slices.Values(f.Priorities))
-	for _, p := range append(rising, rising...) {
+	for _, p := range slices.Repeat(slices.Sorted(slices.Values(f.Priorities)), 5) {
 		m := message.NewMessage(watermill.NewUUID(), []byte(strconv.Itoa(p)))
 		m.Metadata.Set("priority", strconv.Itoa(p))
 		if err := b.Publisher.Publish("topic", m); err != nil {
