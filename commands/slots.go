@@ -14,7 +14,7 @@ import (
 // Sound takes no place. It needs a part of one CPU for a part of the time, and the first chunk cannot be played
 // without it.
 func (w *Worker) slot(ctx context.Context, quick bool) (release func(), err error) {
-	w.once.Do(func() { w.slots = make(chan struct{}, cmp.Or(max(0, w.Slots), runtime.NumCPU())) })
+	w.once.Do(func() { w.slots = make(chan struct{}, cmp.Or(max(0, w.Slots), w.cpus())) })
 	select {
 	case w.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -43,5 +43,7 @@ func (w *Worker) share(plan domain.Plan, chunk int) int {
 	if chunk == 0 || chunk >= len(plan.Chunks)-cap(w.slots) {
 		return 0
 	}
-	return max(1, runtime.NumCPU()/cap(w.slots))
+	return max(1, w.cpus()/cap(w.slots))
 }
+
+func (w *Worker) cpus() int { return cmp.Or(max(0, w.CPUs), runtime.NumCPU()) }

@@ -21,6 +21,7 @@ type Worker struct {
 	Encoder Encoder
 	Log     *slog.Logger
 	Slots   int           // chunks encoded at once; 0 means one for each CPU
+	CPUs    int           // that are there for these; 0 means all of the machine
 	Poll    time.Duration // how often a task in work asks whether it is still wanted; 0 means 2 s
 
 	once  sync.Once

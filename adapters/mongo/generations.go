@@ -94,40 +94,42 @@ func startingWith(prefix string) bson.D {
 	return bson.D{{Key: "$gte", Value: prefix}, {Key: "$lt", Value: string(end)}}
 }
 
-// point makes a generation the one with this number. It is no error when the number is taken: somebody else did it.
-func (d *DB) point(ctx context.Context, v view, number int, name string) error {
-	_, err := d.db.Collection(metaCollection).InsertOne(ctx, pointerDoc{
-		ID: fmt.Sprintf("%s%06d", v.pointers(), number), Number: number, Generation: name,
-	})
-	if err != nil && !mongo.IsDuplicateKeyError(err) {
-		return fmt.Errorf("switch read model %s: %w", v.name, unavailable(ctx, err))
+// point makes a generation the one with this number. It returns false when the number was taken: somebody else did it,
+// with this generation or another one.
+func (d *DB) point(ctx context.Context, v view, number int, name string) (bool, error) {
+	mine, err := d.insertOnce(ctx, pointerDoc{ID: fmt.Sprintf("%s%06d", v.pointers(), number), Number: number, Generation: name})
+	if err != nil {
+		return false, fmt.Errorf("switch read model %s: %w", v.name, err)
 	}
-	return nil
+	return mine, nil
 }
 
-// decide says once and for all whether a generation may come into use or was given up. It returns false when it was
-// decided before.
-func (d *DB) decide(ctx context.Context, generation, fate string) (bool, error) {
-	_, err := d.db.Collection(metaCollection).InsertOne(ctx, bson.D{{Key: "_id", Value: "fate/" + generation}, {Key: "fate", Value: fate}})
+// insertOnce returns false when a document with this key is there already.
+func (d *DB) insertOnce(ctx context.Context, doc any) (bool, error) {
+	_, err := d.db.Collection(metaCollection).InsertOne(ctx, doc)
 	if mongo.IsDuplicateKeyError(err) {
 		return false, nil
 	}
 	return err == nil, unavailable(ctx, err)
 }
 
-// fate returns what was decided about a generation.
-func (d *DB) fate(ctx context.Context, generation string) (string, error) {
-	var f struct {
-		Fate string `bson:"fate"`
-	}
-	err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: "fate/" + generation}}).Decode(&f)
-	return f.Fate, unavailable(ctx, err)
+// fateDoc says once and for all whether a generation may come into use or was given up: whoever inserts it first decides.
+type fateDoc struct {
+	ID   string `bson:"_id"`
+	Used bool   `bson:"used"`
+	Time int64  `bson:"time"` // microseconds since 1970
 }
 
-const (
-	fateUsed    = "used"
-	fateDropped = "dropped"
-)
+// decide decides the fate of a generation, if nobody has, and returns it.
+func (d *DB) decide(ctx context.Context, generation string, used bool) (fateDoc, error) {
+	fate := fateDoc{ID: "fate/" + generation, Used: used, Time: d.now().UnixMicro()}
+	mine, err := d.insertOnce(ctx, fate)
+	if err != nil || mine {
+		return fate, err
+	}
+	err = d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: fate.ID}}).Decode(&fate)
+	return fate, unavailable(ctx, err)
+}
 
 // collections are what a generation consists of.
 func (v view) collections(generation string) []collection {
@@ -156,13 +158,14 @@ func (d *DB) provisionView(ctx context.Context, dryRun bool, v view) ([]string, 
 	if g, err = d.create(ctx, v); err != nil {
 		return nil, err
 	}
-	if used, err := d.decide(ctx, g.name, fateUsed); err != nil || !used {
+	if _, err := d.decide(ctx, g.name, true); err != nil {
 		return nil, err
 	}
-	if err := d.point(ctx, v, 1, g.name); err != nil {
-		return nil, err
+	mine, err := d.point(ctx, v, 1, g.name)
+	if err == nil && !mine { // two provision at once
+		return nil, d.drop(ctx, v, g.name)
 	}
-	return done, nil
+	return done, err
 }
 
 // asNil returns err unless it is target.
@@ -242,24 +245,23 @@ func (gs *generations) others(ctx context.Context, current string) ([]string, er
 
 // unused says whether a generation that is not current may be dropped, and sees to it that it never comes into use.
 func (gs *generations) unused(ctx context.Context, name string) (bool, error) {
-	if given, err := gs.db.decide(ctx, name, fateDropped); given || err != nil {
-		return given, err
-	}
-	if fate, err := gs.db.fate(ctx, name); fate == fateDropped || err != nil {
+	fate, err := gs.db.decide(ctx, name, false)
+	if err != nil || !fate.Used {
 		return err == nil, err
 	}
-	// Somebody decided to use it: he has, or is about to.
+	// It was in use before, or somebody died between the decision and the switch. Only a day later is that sure: he may
+	// have been stopped and go on.
 	n, err := gs.db.db.Collection(metaCollection).CountDocuments(ctx, bson.D{
 		{Key: "_id", Value: startingWith(gs.pointers())}, {Key: "generation", Value: name},
 	})
-	return n > 0, unavailable(ctx, err)
+	return n > 0 || gs.db.now().Sub(time.UnixMicro(fate.Time)) > 24*time.Hour, unavailable(ctx, err)
 }
 
 // drop removes a generation that is not used any longer, or never will be.
-func (gs *generations) drop(ctx context.Context, name string) error {
-	for _, c := range gs.collections(name) {
-		if err := gs.db.db.Collection(c.name).Drop(ctx); err != nil {
-			return fmt.Errorf("drop an old %s: %w", gs.name, unavailable(ctx, err))
+func (d *DB) drop(ctx context.Context, v view, name string) error {
+	for _, c := range v.collections(name) {
+		if err := d.db.Collection(c.name).Drop(ctx); err != nil {
+			return fmt.Errorf("drop an old %s: %w", v.name, unavailable(ctx, err))
 		}
 	}
 	return nil

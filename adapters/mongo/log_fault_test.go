@@ -13,6 +13,7 @@ import (
 
 	"github.com/cinelog/cinelog/adapters/mongo"
 	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
 	"github.com/cinelog/cinelog/test/backends"
 )
 
@@ -31,6 +32,16 @@ func TestServerAway(t *testing.T) {
 	}
 	closeAtEnd(t, l)
 	appendSome(t, l)
+	c, err := mongo.OpenCatalog(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := mongo.OpenAnalytics(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	story := manyTitles(3)
+	catchUp(t, story, c)
 	server.Stop(t)
 	lost := domain.Commit{ID: uuid.NewString(), Stream: "c", Events: []domain.Event{domain.VideoPublished{}}}
 	for name, do := range map[string]func(context.Context) error{
@@ -42,17 +53,34 @@ func TestServerAway(t *testing.T) {
 		"verify":  func(ctx context.Context) error { _, err := l.VerifyChain(ctx); return err },
 		"ping":    db.Ping,
 		"another": func(ctx context.Context) error { _, err := mongo.OpenLogReadOnly(ctx, db); return err },
+		"rows":    func(ctx context.Context) error { _, err := c.Checkpoint(ctx); return err },
+		"load":    func(ctx context.Context) error { _, err := c.Video(ctx, "v1"); return err },
+		"scan":    func(ctx context.Context) error { _, err := c.Scan(ctx, ""); return err },
+		"save":    func(ctx context.Context) error { return c.Save(ctx, nil, []string{"v1"}, 3, 4) },
+		"search":  func(ctx context.Context) error { _, err := c.Search(ctx, projections.Query{Text: "go"}); return err },
+		"facets": func(ctx context.Context) error {
+			_, err := c.Search(ctx, projections.Query{Facets: []string{projections.FacetTag}})
+			return err
+		},
+		"rebuild": func(ctx context.Context) error { _, err := c.Rebuild(ctx, story, nil); return err },
+		"facts":   func(ctx context.Context) error { return a.Record(ctx, []projections.Fact{{Position: 1}}) },
+		"figures": func(ctx context.Context) error { _, err := a.Summary(ctx, time.Time{}, time.Now()); return err },
 	} {
 		if err := do(t.Context()); !errors.Is(err, domain.ErrUnavailable) {
 			t.Errorf("%s while the server is away: %v", name, err)
 		}
 	}
 	server.Start(t)
-	a, err := l.Append(t.Context(), lost)
-	if want := (domain.Appended{Position: 13, Version: 1}); err != nil || a != want {
-		t.Errorf("sent again when the server is back: %+v, %v; want %+v", a, err, want)
+	appended, err := l.Append(t.Context(), lost)
+	if want := (domain.Appended{Position: 13, Version: 1}); err != nil || appended != want {
+		t.Errorf("sent again when the server is back: %+v, %v; want %+v", appended, err, want)
 	}
 	verify(t, l.LogReader)
+	story.Create("new", "fresh")
+	catchUp(t, story, c)
+	if n := len(find(t, c, projections.Query{}).Items); n != 4 {
+		t.Errorf("%d videos found when the server is back, want 4", n)
+	}
 }
 
 // TestServerDiesUnderLoad kills the server again and again while two logs append to it. Every writer sends a commit

@@ -2,6 +2,7 @@ package mongo_test
 
 import (
 	"context"
+	"os"
 	"testing"
 	"time"
 
@@ -11,7 +12,14 @@ import (
 	"github.com/cinelog/cinelog/test/backends"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets the test binary also be the other process of a benchmark.
+func TestMain(m *testing.M) {
+	if uri := os.Getenv("CINELOG_TEST_APPEND_TO"); uri != "" {
+		appendAsTold(uri)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // newDatabase returns the address of a database that nobody else has, with everything provisioned in it.
 func newDatabase(t testing.TB) string {

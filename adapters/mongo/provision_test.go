@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/cinelog/cinelog/adapters/mongo"
 	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
 	"github.com/cinelog/cinelog/test/backends"
 )
 
@@ -56,6 +58,80 @@ func TestProvision(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantRefused(t, db, "index commit_id of collection commits is not on (id 1, unique): drop it")
+}
+
+// openers open everything that Provision creates, but the log.
+func openers() map[string]func(context.Context, *mongo.DB) error {
+	return map[string]func(context.Context, *mongo.DB) error{
+		"catalog":   func(ctx context.Context, db *mongo.DB) error { _, err := mongo.OpenCatalog(ctx, db); return err },
+		"analytics": func(ctx context.Context, db *mongo.DB) error { _, err := mongo.OpenAnalytics(ctx, db); return err },
+		"playback": func(ctx context.Context, db *mongo.DB) error {
+			_, err := mongo.OpenRows(ctx, db, projections.PlaybackModel())
+			return err
+		},
+		"another": func(ctx context.Context, db *mongo.DB) error {
+			_, err := mongo.OpenRows(ctx, db, projections.Model[int]{Name: "another", Version: 3})
+			return err
+		},
+	}
+}
+
+func TestProvisionReadModels(t *testing.T) {
+	t.Parallel()
+	uri := backends.Mongo(t)
+	db := connect(t, uri)
+	t.Cleanup(func() { _ = mongo.Drop(context.Background(), db) })
+	another := mongo.View{Name: "another", Version: 3}
+	for name, open := range openers() {
+		if err := open(t.Context(), db); !errors.Is(err, domain.ErrNotFound) || !strings.Contains(err.Error(), "run `cinelog provision`") {
+			t.Errorf("%s before it was provisioned: %v", name, err)
+		}
+	}
+	planned, err := db.Provision(t.Context(), true, another)
+	if err != nil || !slices.Contains(planned, "create read model another of version 3") {
+		t.Errorf("a dry run: %q, %v", planned, err)
+	}
+	// Of several that provision at once, all succeed, and one of each thing is made.
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			if _, err := connect(t, uri).Provision(t.Context(), false, another); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for name, open := range openers() {
+		if err := open(t.Context(), db); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	all := generations(t, uri)
+	if len(all) != 1 {
+		t.Errorf("%d generations of the catalog, want 1", len(all))
+	}
+	generation := all[0]
+	for _, index := range []struct{ collection, name string }{{generation, "words_all"}, {"facts", "day"}} {
+		if err := mongo.Collection(db, index.collection).Indexes().DropOne(t.Context(), index.name); err != nil {
+			t.Fatal(err)
+		}
+		if index.collection == generation {
+			if _, err := mongo.OpenCatalog(t.Context(), db); err == nil || !strings.Contains(err.Error(), "has no index words_all: run `cinelog provision`") {
+				t.Errorf("the catalog without an index: %v", err)
+			}
+		} else if _, err := mongo.OpenAnalytics(t.Context(), db); err == nil || !strings.Contains(err.Error(), "has no index day") {
+			t.Errorf("analytics without an index: %v", err)
+		}
+	}
+	done, err := db.Provision(t.Context(), false, another)
+	if err != nil || len(done) != 2 {
+		t.Errorf("mended %q, %v; want the two indexes", done, err)
+	}
+	for name, open := range openers() {
+		if err := open(t.Context(), db); err != nil {
+			t.Errorf("%s when mended: %v", name, err)
+		}
+	}
 }
 
 func TestNewerFormat(t *testing.T) {

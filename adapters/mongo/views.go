@@ -79,7 +79,7 @@ func (r *Rows[R]) checkpoint(ctx context.Context) (*generation, stepDoc, error) 
 			return g, newest, nil
 		}
 		// Whoever switched may not have come to say so.
-		if err := r.gens.db.point(ctx, r.gens.view, g.number+1, newest.Retired); err != nil {
+		if _, err := r.gens.db.point(ctx, r.gens.view, g.number+1, newest.Retired); err != nil {
 			return nil, stepDoc{}, err
 		}
 	}

@@ -60,7 +60,7 @@ func (r *Rows[R]) rebuild(
 		done, err = c.compare(ctx)
 	}
 	if c.switched && err == nil {
-		err = db.point(ctx, r.gens.view, live.number+1, next.name)
+		_, err = db.point(ctx, r.gens.view, live.number+1, next.name)
 	}
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		err = fmt.Errorf("%w: %w", cause, err)
@@ -77,7 +77,7 @@ func (r *Rows[R]) sweep(ctx context.Context, switched bool, live, next *generati
 	if !switched {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
 		defer cancel()
-		return r.gens.drop(ctx, next.name)
+		return r.gens.db.drop(ctx, r.gens.view, next.name)
 	}
 	if err := sleep(ctx, dropAge); err != nil {
 		return err
@@ -91,7 +91,7 @@ func (r *Rows[R]) sweep(ctx context.Context, switched bool, live, next *generati
 			}
 		}
 		if err == nil {
-			err = r.gens.drop(ctx, name)
+			err = r.gens.db.drop(ctx, r.gens.view, name)
 		}
 		if err != nil {
 			break
@@ -220,13 +220,12 @@ func (c *comparison[R]) switchTo(ctx context.Context, hold stepDoc) error {
 	if err := c.next.finish(ctx); err != nil {
 		return err
 	}
-	db := c.rows.gens.db
-	if usable, err := db.decide(ctx, next.name, fateUsed); err != nil {
+	fate, err := c.rows.gens.db.decide(ctx, next.name, true)
+	if err != nil {
 		return err
-	} else if !usable {
-		if given, err := db.fate(ctx, next.name); err != nil || given != fateUsed {
-			return errors.Join(err, fmt.Errorf("%w: another rebuild took this one for dead", domain.ErrConflict))
-		}
+	}
+	if !fate.Used {
+		return fmt.Errorf("%w: another rebuild took this one for dead", domain.ErrConflict)
 	}
 	c.live.known = hold
 	last := stepDoc{From: hold.To, To: hold.To, Retired: next.name, Applied: true}

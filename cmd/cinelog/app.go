@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,12 @@ type config struct {
 	listen  string
 	anyPort bool // take a free port when the address is in use
 	hosts   []string
+	cpus    int // to encode with; all that the machine has when 0
 	log     *slog.Logger
+
+	// What becomes of messages; each has a default when 0.
+	lease time.Duration // how long a message stays with a process that gives no sign of life
+	tries int           // how often one is handled before it is a dead letter
 }
 
 // Roles are what a process may do; each may be done by any number of processes.
@@ -89,6 +95,7 @@ type app struct {
 // openApp opens everything and starts nothing.
 func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 	a := &app{config: cfg, opened: cfg.opener(cfg.log), appended: make(chan struct{}, 1)}
+	a.opened.lease, a.opened.tries = cfg.lease, cfg.tries
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
@@ -154,7 +161,7 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: a.log, Owner: owner})
+	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: a.log, Owner: owner, Threads: min(8, a.cpus)})
 	if err != nil {
 		return err
 	}
@@ -171,8 +178,8 @@ func (a *app) addTranscoder(ctx context.Context) error {
 		}
 		return policy.GiveUp(ctx, e)
 	})
-	slots := max(1, runtime.NumCPU())
-	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: a.log, Slots: slots}
+	slots := cmp.Or(a.cpus, runtime.NumCPU())
+	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: a.log, Slots: slots, CPUs: slots}
 	a.part(func(ctx context.Context) error {
 		return bus.ConsumeTasks(ctx, bus.Consumer{
 			Subscriber: a.bus.Subscriber(groupWorkers), Concurrency: slots, Log: a.log,

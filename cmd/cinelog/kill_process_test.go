@@ -32,6 +32,7 @@ func buildBinary(t *testing.T) string {
 // serverProcess is a server in a process of its own.
 type serverProcess struct {
 	cmd   *exec.Cmd
+	log   string      // the file
 	ready chan string // gives the address once, or is closed when the process ends before
 	ended chan struct{}
 	state error
@@ -57,7 +58,7 @@ func startProcess(t *testing.T, env []string, binary, data, logFile string, flag
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	p := &serverProcess{cmd: cmd, ready: make(chan string, 1), ended: make(chan struct{})}
+	p := &serverProcess{cmd: cmd, log: logFile, ready: make(chan string, 1), ended: make(chan struct{})}
 	go func() {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
 			if _, rest, ok := strings.Cut(lines.Text(), "serves on "); ok {

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,30 +25,42 @@ type machines struct {
 	t      *testing.T
 	dir    string
 	binary string
+	name   string   // of the bucket, and the beginning of the names of topics and queues
 	places []string // the flags that say where things are
 	env    []string
 	n      int
+	servers
 }
 
-func newMachines(t *testing.T, mongo, aws, s3, access, secret string) *machines {
+// servers are the addresses of what the machines share, and the keys to it.
+type servers struct{ mongo, aws, s3, access, secret string }
+
+// sharedServers are those that all tests of this process share.
+func sharedServers(t *testing.T) servers {
+	t.Helper()
+	s := servers{mongo: backends.Mongo(t), aws: backends.AWS(t)}
+	s.s3, s.access, s.secret = backends.S3(t)
+	return s
+}
+
+func newMachines(t *testing.T, binary string, at servers) *machines {
 	t.Helper()
 	name := "t" + strings.ToLower(rand.Text()[:10])
-	m := &machines{t: t, dir: t.TempDir(), binary: buildBinary(t), env: []string{
-		"AWS_REGION=" + backends.Region, "AWS_ACCESS_KEY_ID=" + access, "AWS_SECRET_ACCESS_KEY=" + secret,
-		"AWS_ENDPOINT_URL_SNS=" + aws, "AWS_ENDPOINT_URL_SQS=" + aws, "AWS_ENDPOINT_URL_STS=" + aws,
-	}}
-	m.places = []string{
-		"--log", mongo, "--views", mongo, "--bus", "aws:" + name,
-		"--blobs", "s3://" + name + "?path-style=true&endpoint=" + url.QueryEscape(s3),
+	m := &machines{t: t, dir: t.TempDir(), binary: binary, name: name, servers: at}
+	m.env = []string{
+		"AWS_REGION=" + backends.Region, "AWS_ACCESS_KEY_ID=" + at.access, "AWS_SECRET_ACCESS_KEY=" + at.secret,
+		"AWS_ENDPOINT_URL_SNS=" + at.aws, "AWS_ENDPOINT_URL_SQS=" + at.aws, "AWS_ENDPOINT_URL_STS=" + at.aws,
 	}
+	m.places = []string{
+		"--log", at.mongo, "--views", at.mongo, "--bus", "aws:" + name,
+		"--blobs", "s3://" + name + "?path-style=true&endpoint=" + url.QueryEscape(at.s3),
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(m.logs())
+		}
+	})
 	return m
-}
-
-// newSharedMachines uses the servers that all tests of this process share.
-func newSharedMachines(t *testing.T) *machines {
-	t.Helper()
-	s3, access, secret := backends.S3(t)
-	return newMachines(t, backends.Mongo(t), backends.AWS(t), s3, access, secret)
 }
 
 // run runs a command of the program to its end.
@@ -70,12 +83,13 @@ func (m *machines) mustRun(args ...string) string {
 	return out
 }
 
-// start starts a process with roles.
-func (m *machines) start(roles string) *serverProcess {
+// start starts a process with roles, and perhaps more flags.
+func (m *machines) start(roles string, flags ...string) *serverProcess {
 	m.t.Helper()
 	m.n++
 	name := filepath.Join(m.dir, fmt.Sprintf("%02d-%s", m.n, strings.ReplaceAll(roles, ",", "-")))
-	return startProcess(m.t, m.env, m.binary, name, name+".log", append(append([]string{}, m.places...), "--roles", roles)...)
+	flags = slices.Concat(m.places, []string{"--roles", roles}, flags)
+	return startProcess(m.t, m.env, m.binary, name, name+".log", flags...)
 }
 
 // logs are what all processes have written, for when a test fails.
@@ -98,12 +112,7 @@ func (m *machines) logs() string {
 
 func TestManyProcesses(t *testing.T) {
 	t.Parallel()
-	m := newSharedMachines(t)
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(m.logs())
-		}
-	})
+	m := newMachines(t, buildBinary(t), sharedServers(t))
 	if out, err := m.run("serve", "--listen", "127.0.0.1:0"); err == nil || !strings.Contains(out, "cinelog provision") {
 		t.Fatalf("without provisioning: %v\n%s", err, out)
 	}

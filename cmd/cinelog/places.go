@@ -74,6 +74,8 @@ type opener struct {
 	places
 
 	logger  *slog.Logger
+	lease   time.Duration // of messages; the default when 0
+	tries   int           // of messages; the default when 0
 	mongos  map[string]*mongo.DB
 	closers []io.Closer
 }
@@ -219,13 +221,13 @@ func (o *opener) openBus(ctx context.Context) (messageBus, error) {
 		return nil, err
 	}
 	if at.scheme == "sqlite" {
-		return o.openQueues(ctx, at, bus.Options{Log: o.logger, Now: time.Now})
+		return o.openQueues(ctx, at, bus.Options{Log: o.logger, Now: time.Now, Lease: o.lease, MaxReceive: o.tries})
 	}
 	options, err := o.awsOptions(ctx, at)
 	if err != nil {
 		return nil, err
 	}
-	options.DoNotCreate = true
+	options.DoNotCreate, options.MaxReceive = true, o.tries
 	b, err := aws.Open(ctx, options)
 	if b, err = keep(o, b, err); err != nil {
 		return nil, err
@@ -258,15 +260,20 @@ func (o *opener) awsOptions(ctx context.Context, at place) (aws.Options, error) 
 	if err != nil {
 		return aws.Options{}, fmt.Errorf("find the settings of AWS: %w", err)
 	}
-	options := aws.Options{Config: cfg, Log: o.logger, Now: time.Now, Prefix: at.rest}
+	options := aws.Options{Config: cfg, Log: o.logger, Now: time.Now, Prefix: at.rest, Lease: o.lease}
+	options.Topics = awsTopics()
+	return options, nil
+}
+
+func awsTopics() (topics []aws.Topic) {
 	for topic, groups := range consumerGroups() {
 		t := aws.Topic{Name: topic, Work: topic == bus.TopicTasks}
 		for _, group := range groups {
 			t.Groups = append(t.Groups, aws.Group{Name: group, Types: wantedTypes(group)})
 		}
-		options.Topics = append(options.Topics, t)
+		topics = append(topics, t)
 	}
-	return options, nil
+	return topics
 }
 
 // inspectBus opens the queues beside the server that works on them.

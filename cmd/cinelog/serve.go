@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/lmittmann/tint"
 )
@@ -13,7 +14,12 @@ type serveCmd struct {
 	Listen string   `help:"Address to serve on; loopback only, until there are keys." default:"127.0.0.1:8080" env:"CINELOG_LISTEN"`
 	Roles  []string `help:"What this process does: api, relay, projector, transcoder, analytics (default: all)." env:"CINELOG_ROLES" enum:"api,relay,projector,transcoder,analytics" placeholder:"ROLE"`
 	Host   []string `help:"Names, beside the address, under which the server may be asked; * for any." env:"CINELOG_HOSTS"`
+	CPUs   int      `name:"cpus" help:"How many CPUs to encode with (default: all)." env:"CINELOG_CPUS" placeholder:"N"`
 	Debug  bool     `help:"Log more." env:"CINELOG_DEBUG"`
+
+	// For tests, which cannot wait as long as one should in earnest.
+	Lease time.Duration `hidden:"" help:"How long a message stays with a process that gives no sign of life (default: 30s)."`
+	Tries int           `hidden:"" help:"How often a message is handled before it is a dead letter (default: 10)."`
 }
 
 // Run serves until the context ends.
@@ -22,7 +28,13 @@ func (s serveCmd) Run(ctx context.Context, c *console) error {
 	if s.Debug {
 		level = slog.LevelDebug
 	}
-	a, err := openApp(ctx, config{places: c.places, roles: s.Roles, hosts: s.Host, listen: s.Listen, log: newLog(c, level)})
+	if s.CPUs < 0 {
+		return usageError("--cpus: at least 1")
+	}
+	a, err := openApp(ctx, config{
+		places: c.places, roles: s.Roles, hosts: s.Host, listen: s.Listen, log: newLog(c, level),
+		cpus: s.CPUs, lease: s.Lease, tries: s.Tries,
+	})
 	if err != nil {
 		return err
 	}
