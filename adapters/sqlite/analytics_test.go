@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -17,12 +18,12 @@ import (
 // However often and in whatever order the events come, the figures are those of the log.
 func TestAnalyticsIsExactUnderDuplicatesInAnyOrder(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "views-analytics-")
+	dir := t.TempDir()
 	run := 0
 	rapid.Check(t, func(t *rapid.T) {
 		run++
 		ctx := context.Background()
-		a, err := sqlite.OpenAnalytics(ctx, path+time.Duration(run).String()+".db")
+		a, err := sqlite.OpenAnalytics(ctx, filepath.Join(dir, strconv.Itoa(run)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -144,44 +145,4 @@ func figures(log []domain.Recorded, from, to time.Time) []projections.Day {
 		}
 	}
 	return days
-}
-
-// What was not heard of because nobody listened yet is learned from the log.
-func TestAnalyticsIsBuiltFromTheLog(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "views-analytics-1.db")
-	a, err := sqlite.OpenAnalytics(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	replay := projections.NewFactsReplay(a)
-	for i, e := range []domain.Event{
-		domain.VideoCreated{}, domain.VideoUploaded{Attempt: 1, Source: domain.Blob{Bytes: 5}}, domain.RenditionProduced{Attempt: 1, Bytes: 7},
-	} {
-		r := domain.Recorded{
-			Position: domain.Position(i + 1), Stream: "v", Version: i + 1, Event: e, Time: analyticsStart.Add(time.Duration(i) * time.Second),
-		}
-		if err := replay.Apply(t.Context(), []domain.Recorded{r}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if p, err := replay.Checkpoint(t.Context()); p != 3 || err != nil {
-		t.Errorf("checkpoint %d, %v", p, err)
-	}
-	if err := a.Close(); err != nil {
-		t.Fatal(err)
-	}
-	a, err = sqlite.OpenAnalytics(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Close() })
-	got, err := a.Summary(t.Context(), projections.UTCDay(analyticsStart), analyticsStart)
-	want := []projections.Day{{
-		Day: projections.UTCDay(analyticsStart), Uploads: 1, UploadedBytes: 5, Renditions: 1, RenditionBytes: 7,
-		Processed: 1, ProcessingTime: time.Second, LongestProcessing: time.Second,
-	}}
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("summary (-want +got): %v\n%s", err, diff)
-	}
 }

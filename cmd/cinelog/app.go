@@ -191,11 +191,17 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 		}
 		return nil
 	})
-	analytics, err := sqlite.OpenAnalytics(ctx, analyticsPath(cfg.data))
+	analytics, err := sqlite.OpenAnalytics(ctx, cfg.data)
 	if err != nil {
 		return nil, err
 	}
 	a.closers = append(a.closers, analytics)
+	a.part(func(ctx context.Context) error {
+		if err := analytics.CatchUp(ctx, log); err != nil && ctx.Err() == nil { // the figures lack something, nothing else does
+			cfg.log.ErrorContext(ctx, "figures of the past cannot be taken from the log", "error", err)
+		}
+		return nil
+	})
 	a.events(queues, groupAnalytics, func(ctx context.Context, e domain.Recorded) error {
 		return projections.RecordEvents(ctx, analytics, e)
 	})
