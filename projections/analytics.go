@@ -8,6 +8,9 @@ import (
 	"github.com/cinelog/cinelog/domain"
 )
 
+// AnalyticsName names the figures' read model in files and on the command line.
+const AnalyticsName = "analytics"
+
 // Facts counts what happened, by UTC day. It is fed by messages, which come more than once and in no order: every fact
 // is known by the position of its event, and sums are made of the facts, so neither changes a figure.
 type Facts interface {
@@ -96,45 +99,25 @@ func FactOf(r domain.Recorded) (f Fact, ok bool) {
 	return f, f.Kind != ""
 }
 
-// RecordEvents records what events mean for the figures. It may be given any events, any number of times.
-func RecordEvents(ctx context.Context, facts Facts, events ...domain.Recorded) error {
-	var recorded []Fact
+// FactsOf returns what events mean for the figures.
+func FactsOf(events ...domain.Recorded) []Fact {
+	var facts []Fact
 	for _, e := range events {
 		if f, ok := FactOf(e); ok {
-			recorded = append(recorded, f)
+			facts = append(facts, f)
 		}
 	}
+	return facts
+}
+
+// RecordEvents records what events mean for the figures. It may be given any events, any number of times.
+func RecordEvents(ctx context.Context, facts Facts, events ...domain.Recorded) error {
+	recorded := FactsOf(events...)
 	if len(recorded) == 0 {
 		return nil
 	}
 	if err := facts.Record(ctx, recorded); err != nil {
 		return fmt.Errorf("record facts: %w", err)
-	}
-	return nil
-}
-
-// FactsReplay feeds facts from the log, for a build from the beginning: messages that came before the figures were
-// kept do not come again. Its checkpoint lives as long as it does.
-type FactsReplay struct {
-	facts Facts
-	at    domain.Position
-}
-
-var _ Target = (*FactsReplay)(nil)
-
-// NewFactsReplay returns a target that starts with the log's first event.
-func NewFactsReplay(facts Facts) *FactsReplay { return &FactsReplay{facts: facts} }
-
-// Checkpoint returns how far the replay has come.
-func (r *FactsReplay) Checkpoint(context.Context) (domain.Position, error) { return r.at, nil }
-
-// Apply records events.
-func (r *FactsReplay) Apply(ctx context.Context, events []domain.Recorded) error {
-	if err := RecordEvents(ctx, r.facts, events...); err != nil {
-		return err
-	}
-	if n := len(events); n > 0 {
-		r.at = events[n-1].Position
 	}
 	return nil
 }

@@ -7,6 +7,9 @@ import (
 	"github.com/cinelog/cinelog/domain"
 )
 
+// PlaybackName names the playback read model in files and on the command line.
+const PlaybackName = "playback"
+
 // PlaybackRow is a row of the playback model. One video has several, so that a chunk's event writes its own segments
 // and not the whole video again. Exactly one of the pointers is set.
 type PlaybackRow struct {
@@ -57,7 +60,7 @@ type PlaybackAudioPart struct {
 // PlaybackModel folds events into the rows from which playlists are rendered.
 func PlaybackModel() Model[PlaybackRow] {
 	return Model[PlaybackRow]{
-		Name: "playback", Version: 1, Keys: playbackKeys, Drop: playbackDrop,
+		Name: PlaybackName, Version: 1, Keys: playbackKeys, Drop: playbackDrop,
 		Fold: func(_ string, row PlaybackRow, r domain.Recorded) PlaybackRow { return foldPlayback(row, r) },
 	}
 }

@@ -73,15 +73,35 @@ func TestWhatCannotBeReadDiesAtOnceAndTheOthersGoOn(t *testing.T) {
 // The largest message that there is dies with as much of its reason as fits.
 func TestALargeMessageDies(t *testing.T) {
 	t.Parallel()
-	b := open(t, aws.Options{Topics: topic("topic", "g"), MaxReceive: 1})
+	name := prefix()
+	b := open(t, aws.Options{Prefix: name, Topics: topic("topic", "g"), MaxReceive: 1})
+	const room = 200
 	m := text("")
-	m.Payload = []byte(strings.Repeat("x", 256<<10-len("_watermill_message_uuid")-len("String")-len(m.UUID)))
+	m.Payload = []byte(strings.Repeat("x", 256<<10-len("_watermill_message_uuid")-len("String")-len(m.UUID)-room))
 	publish(t, b, "topic", m)
 	got := wait(t, subscribe(t, b, "g", "topic"))
-	fail(got, errors.New("too much"))
+	fail(got, errors.New(strings.Repeat("too much ", 100)))
 	got.Nack()
-	if l := letters(t, b, 1)[0]; len(l.Payload) != len(m.Payload) || l.UUID != m.UUID {
-		t.Errorf("dead letter %s with %d bytes", l.UUID, len(l.Payload))
+	if l := letters(t, b, 1)[0]; len(l.Payload) != len(m.Payload) || l.UUID != m.UUID || !strings.HasPrefix(l.Reason, "too much") {
+		t.Errorf("dead letter %s with %d bytes: %s", l.UUID, len(l.Payload), l.Reason)
+	}
+	client := sqs.NewFromConfig(account(t, backends.AWS(t)))
+	queue, err := client.GetQueueUrl(t.Context(), &sqs.GetQueueUrlInput{QueueName: awssdk.String(name + "-topic-g-dead")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := client.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+		QueueUrl: queue.QueueUrl, WaitTimeSeconds: 10, MessageAttributeNames: []string{"All"},
+	})
+	if err != nil || len(out.Messages) != 1 {
+		t.Fatal(out, err)
+	}
+	size := len(*out.Messages[0].Body)
+	for name, a := range out.Messages[0].MessageAttributes {
+		size += len(name) + len(*a.DataType) + len(*a.StringValue)
+	}
+	if size > 256<<10 {
+		t.Errorf("it has %d bytes", size)
 	}
 }
 

@@ -111,3 +111,24 @@ func TestWorkGoesToWhomeverIsFree(t *testing.T) {
 	}
 	long.Ack()
 }
+
+// What waits for its turn is left where another process can take it, and is not counted as received.
+func TestTheRestIsNotTouchedWhileThereIsUrgentWork(t *testing.T) {
+	t.Parallel()
+	b := open(t, aws.Options{Topics: []aws.Topic{{Name: "work", Work: true, Groups: []aws.Group{{Name: "g"}}}}})
+	for _, priority := range []string{"0", "10"} {
+		for range 10 {
+			m := text(priority)
+			m.Metadata.Set(aws.MetaPriority, priority)
+			publish(t, b, "work", m)
+		}
+	}
+	msgs := subscribe(t, b, "g", "work")
+	for i := range 20 {
+		m := wait(t, msgs)
+		m.Ack()
+		if n := m.Metadata.Get(aws.MetaReceiveCount); n != "1" || (string(m.Payload) == "10") != (i < 10) {
+			t.Errorf("message %d has priority %s and came for time %s", i, m.Payload, n)
+		}
+	}
+}

@@ -41,8 +41,8 @@ func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out co
 		return fmt.Errorf("encode chunk %d: %w", job.Chunk, sourceFault(ctx, err, res))
 	}
 	for _, r := range rungs {
-		if err := r.complete(); err != nil {
-			return fmt.Errorf("encode chunk %d: %w: %s", job.Chunk, err, res.stderr)
+		if err := r.complete(res.stderr); err != nil {
+			return fmt.Errorf("encode chunk %d: %w", job.Chunk, err)
 		}
 	}
 	if err := e.checkEnds(ctx, rungs); err != nil {
@@ -69,6 +69,11 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	args = append(args, e.inputArgs(p.container)...)
 	if chunk.Start > 0 {
 		args = append(args, "-noaccurate_seek", "-ss", strconv.FormatFloat(plan.FrameRate.Seconds(chunk.Start), 'f', 6, 64))
+	}
+	if !job.Source.Interlaced && !job.Source.Alpha {
+		// Where the size changes on the way (browsers record calls so), go on with the same graph: a new one would count
+		// the frames from 0 again. The filters before scale must not mind the size.
+		args = append(args, "-reinit_filter", "0")
 	}
 	first := 3
 	args = append(args, "-i", inputMark, "-filter_complex_threads", threads,
@@ -155,14 +160,14 @@ func (o *rungOutput) add(ctx context.Context, f *fragment) error {
 	}
 	den := o.plan.FrameRate.Den
 	if want := o.origin + uint64(o.frames*den); f.decodeTime != want { //nolint:gosec // not negative
-		return fmt.Errorf("fragment %d begins at %d, the grid says %d", o.fragments, f.decodeTime, want)
+		return o.offGrid("fragment %d begins at %d, not at %d", o.fragments, f.decodeTime, want)
 	}
 	if want := min(o.plan.GOP, o.chunk.Frames-o.frames); len(f.samples) != want {
-		return fmt.Errorf("fragment %d has %d frames, the grid says %d", o.fragments, len(f.samples), want)
+		return o.offGrid("fragment %d has %d frames, not %d", o.fragments, len(f.samples), want)
 	}
 	for i, s := range f.samples {
 		if int(s.duration) != den || s.sync != (i == 0) {
-			return fmt.Errorf("fragment %d, frame %d: lasts %d (the grid says %d), keyframe %t", o.fragments, i, s.duration, den, s.sync)
+			return o.offGrid("fragment %d, frame %d lasts %d, not %d, keyframe %t", o.fragments, i, s.duration, den, s.sync)
 		}
 	}
 	start := o.chunk.Start + o.frames
@@ -209,11 +214,21 @@ func (o *rungOutput) flush(ctx context.Context) error {
 }
 
 // complete fails unless every frame of the plan is there.
-func (o *rungOutput) complete() error {
+func (o *rungOutput) complete(stderr string) error {
 	if o.frames != o.chunk.Frames || o.next != o.plan.Segments(o.chunk) {
-		return fmt.Errorf("%s: %d of %d frames came out", o.rung.Name, o.frames, o.chunk.Frames)
+		return o.offGrid("%d of %d frames came out: %s", o.frames, o.chunk.Frames, stderr)
 	}
 	return nil
+}
+
+// offGrid is the answer to an encode that went well and gave something else than was planned: its packets promised
+// other pictures than they decode to, and another try gives the same.
+func (o *rungOutput) offGrid(format string, args ...any) error {
+	at := o.plan.FrameRate.Seconds(o.chunk.Start)
+	return &domain.Failure{
+		Code:   domain.Malformed,
+		Detail: fmt.Sprintf("what follows second %.0f does not decode as its packets promise: ", at) + fmt.Sprintf(format, args...),
+	}
 }
 
 // posterOutput takes the still and its time, which come through two pipes.

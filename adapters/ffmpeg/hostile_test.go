@@ -70,7 +70,7 @@ func TestDisguisedFilesOpenNothing(t *testing.T) {
 }
 
 // A playlist in the clothes of a container gets as far as FFmpeg; the forced demuxer stops it there.
-func TestAPolyglotIsMalformed(t *testing.T) {
+func TestAPolyglotIsRefused(t *testing.T) {
 	t.Parallel()
 	e := newEncoder(t, ffmpeg.Options{})
 	path := filepath.Join(t.TempDir(), "a.mp4")
@@ -82,6 +82,24 @@ func TestAPolyglotIsMalformed(t *testing.T) {
 	var failure *domain.Failure
 	if !errors.As(err, &failure) || strings.Contains(err.Error(), "root:") {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// The reason of a refusal is told to clients, so it must not tell where the server keeps its files.
+func TestReasonsDoNotTellThePlace(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.webm")
+	if err := os.WriteFile(path, []byte("\x1a\x45\xdf\xa3 and nothing of what must follow"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, cage := range []string{"", "-"} {
+		e := newEncoder(t, ffmpeg.Options{Bubblewrap: cage})
+		_, err := e.Inspect(t.Context(), path)
+		var failure *domain.Failure
+		if !errors.As(err, &failure) || !strings.Contains(failure.Detail, "the file: Invalid data") ||
+			strings.Contains(failure.Detail, filepath.Dir(path)) || strings.Contains(failure.Detail, "/input") {
+			t.Errorf("cage %q: got %v", cage, err)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -105,7 +106,7 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 	stop()
 	closeAll(readers)
 	watchEnd()
-	res := result{stderr: stderr.text(), lines: stderr.lines, noise: stderr.noise}
+	res := result{stderr: withoutInput(stderr.text(), input), lines: stderr.lines, noise: stderr.noise}
 	if ctx.Err() != nil {
 		return res, context.Cause(ctx)
 	}
@@ -113,6 +114,15 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 		return res, fmt.Errorf("%s: %w: %s", filepath.Base(p.program), waited, res.stderr)
 	}
 	return res, nil
+}
+
+// withoutInput takes the place of the input out of what FFmpeg says: it may end as the reason of a failure, which
+// clients read.
+func withoutInput(text, input string) string {
+	if input == "" {
+		return text
+	}
+	return strings.NewReplacer("file:"+input, "the file", "file:"+cagedInput, "the file", input, "the file").Replace(text)
 }
 
 // reap waits for the process in the cage, which the cage does not do: it kills it and goes. Where this process becomes

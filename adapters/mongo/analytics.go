@@ -56,10 +56,7 @@ func (a *Analytics) Record(ctx context.Context, facts []projections.Fact) error 
 	for some := range slices.Chunk(facts, recordAtOnce) {
 		docs := make([]factDoc, len(some))
 		for i, f := range some {
-			docs[i] = factDoc{
-				Position: f.Position, Day: dayNumber(projections.UTCDay(f.Time)), Time: f.Time.UnixMicro(), Kind: f.Kind,
-				Attempt: fmt.Sprintf("%s/%d", f.Video, f.Attempt), Code: f.Code, Bytes: f.Bytes,
-			}
+			docs[i] = docOf(f)
 		}
 		_, err := a.facts.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
 		if err != nil && !onlyDuplicates(err) {
@@ -67,6 +64,13 @@ func (a *Analytics) Record(ctx context.Context, facts []projections.Fact) error 
 		}
 	}
 	return nil
+}
+
+func docOf(f projections.Fact) factDoc {
+	return factDoc{
+		Position: f.Position, Day: dayNumber(projections.UTCDay(f.Time)), Time: f.Time.UnixMicro(), Kind: f.Kind,
+		Attempt: fmt.Sprintf("%s/%d", f.Video, f.Attempt), Code: f.Code, Bytes: f.Bytes,
+	}
 }
 
 const recordAtOnce = 1000

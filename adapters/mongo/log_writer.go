@@ -116,8 +116,8 @@ func (w *writer) sort(todo []*pending) (ready, doubtful, later []*pending) {
 	return ready, doubtful, later
 }
 
-// insert sends commits in one ordered insert and says how many are done with: a prefix is stored, and one after it may
-// have got an error of its own. Without an error, and with fewer than all, somebody was faster with a position or an id.
+// insert sends commits in one ordered insert and returns those that are not done with: a prefix is stored, and one after
+// it may have got an error of its own.
 func (w *writer) insert(ctx context.Context, ready []*pending) (rest []*pending, err error) {
 	if len(ready) == 0 {
 		return nil, nil
@@ -151,7 +151,12 @@ func (w *writer) insert(ctx context.Context, ready []*pending) (rest []*pending,
 	case err == nil:
 		return nil, nil
 	case mongo.IsDuplicateKeyError(err):
-		return w.settle(ctx, ready[stored:])
+		rest = ready[stored:]
+		// Most often somebody else has appended; if nobody has, it is the id, or the first version of the stream.
+		if moved, err := w.catchUp(ctx); moved || err != nil {
+			return rest, err
+		}
+		return w.settle(ctx, rest)
 	}
 	ready[stored].err = unavailable(ctx, err) // something about this one
 	return ready[stored+1:], nil
@@ -169,7 +174,7 @@ func (w *writer) follow(d *commitDoc) {
 // settle decides about appends that do not fit to what is known: those whose id is there get its result, those whose
 // stream is elsewhere a conflict, and the rest is returned, to be tried again.
 func (w *writer) settle(ctx context.Context, doubtful []*pending) (open []*pending, err error) {
-	if err := w.catchUp(ctx); err != nil {
+	if _, err := w.catchUp(ctx); err != nil {
 		return doubtful, err
 	}
 	if err := w.learnVersions(ctx, doubtful, 0); err != nil {
@@ -214,10 +219,10 @@ func (w *writer) forget(ctx context.Context) error {
 	return nil
 }
 
-// catchUp reads what others have appended.
-func (w *writer) catchUp(ctx context.Context) error {
+// catchUp reads what others have appended, and says whether there was anything.
+func (w *writer) catchUp(ctx context.Context) (moved bool, err error) {
 	n := 0
-	err := eachCommit(ctx, w.commits, bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: w.next}}}},
+	err = eachCommit(ctx, w.commits, bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: w.next}}}},
 		options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(maxTail).
 			SetProjection(bson.D{{Key: "last", Value: 1}, {Key: "stream", Value: 1}, {Key: "next", Value: 1}, {Key: "hash", Value: 1}}),
 		func(c *commitDoc) error {
@@ -231,7 +236,7 @@ func (w *writer) catchUp(ctx context.Context) error {
 	if err == nil && n == maxTail {
 		err = w.forget(ctx)
 	}
-	return err
+	return n > 0, err
 }
 
 // learnVersions reads the versions of the streams of these appends, as far as they are not known, where at least one

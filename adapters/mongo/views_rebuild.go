@@ -13,13 +13,7 @@ import (
 )
 
 // Rebuilt is the outcome of a rebuild.
-type Rebuilt struct {
-	Position  domain.Position // where the new generation stood when it was compared
-	Rows      int
-	Hash      string
-	LiveHash  string   // of the generation that was in use, at the same position
-	Different []string // keys whose rows differ between the two, the first few; empty when none does
-}
+type Rebuilt = projections.Rebuilt
 
 const (
 	rebuildBatch = 5000

@@ -3,21 +3,28 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
-	"time"
+	"io/fs"
 
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
 )
 
-// Analytics keeps the facts behind the figures in a file of its own (views-analytics-<n>.db). Figures are summed up when
+// Analytics keeps the facts behind the figures, in generations as the other read models. Figures are summed up when
 // they are asked for: sums of what is there once cannot be wrong, whatever came twice or late.
-type Analytics struct{ db *sql.DB }
+//
+// Facts come by messages. The checkpoint only says up to where facts have also been taken from the log itself.
+type Analytics struct{ gens *generations }
 
 var _ projections.Facts = (*Analytics)(nil)
 
+
+// analyticsVersion grows when an event gives other facts than before.
+const analyticsVersion = 1
+
 const analyticsSchema = `
-CREATE TABLE IF NOT EXISTS facts (
+CREATE TABLE facts (
 	position INTEGER PRIMARY KEY,
 	day INTEGER NOT NULL,     -- days since 1970 in UTC
 	time INTEGER NOT NULL,    -- microseconds since 1970
@@ -27,155 +34,93 @@ CREATE TABLE IF NOT EXISTS facts (
 	code TEXT NOT NULL,
 	bytes INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX IF NOT EXISTS facts_by_day ON facts (day, kind, code, bytes);
-CREATE INDEX IF NOT EXISTS facts_by_attempt ON facts (video, attempt, kind, time);`
+CREATE INDEX facts_by_day ON facts (day, kind, code, bytes);
+CREATE INDEX facts_by_attempt ON facts (video, attempt, kind, time);
+`
 
-// OpenAnalytics opens or creates the file.
-func OpenAnalytics(ctx context.Context, path string) (*Analytics, error) {
-	db, err := OpenDB(ctx, path, Normal)
+// OpenAnalytics opens or creates the figures in dir.
+func OpenAnalytics(ctx context.Context, dir string) (*Analytics, error) {
+	gens, err := openGenerations(ctx, dir, projections.AnalyticsName, analyticsVersion, analyticsSchema)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := db.ExecContext(ctx, analyticsSchema); err != nil {
-		return nil, fmt.Errorf("open analytics: %w", closing(db, unavailable(err)))
-	}
-	return &Analytics{db: db}, nil
+	return &Analytics{gens: gens}, nil
 }
 
-// Close closes the file.
-func (a *Analytics) Close() error { return a.db.Close() }
+// Close closes the files when the queries under way have ended.
+func (a *Analytics) Close() error { return a.gens.Close() }
 
 // Record stores facts; one whose position is there already changes nothing.
 func (a *Analytics) Record(ctx context.Context, facts []projections.Fact) error {
-	tx, err := a.db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("record facts: %w", unavailable(err))
+	// A rebuild that has switched meanwhile may have read the log before these facts' events were in it. Once they are
+	// in the generation that is current afterwards, they stay: a later switch finds the events in the log.
+	for range 3 {
+		var in int
+		err := a.gens.with(ctx, func(g *generation) error {
+			in = g.number
+			return g.write(ctx, func(tx *sql.Tx) error { return insertFacts(ctx, tx, facts) })
+		})
+		if err != nil {
+			return fmt.Errorf("record facts: %w", err)
+		}
+		if now, err := a.gens.pointer(); now == in || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 	}
-	defer func() { _ = tx.Rollback() }()
+	return fmt.Errorf("record facts: %w: the figures are being rebuilt", domain.ErrUnavailable)
+}
+
+func insertFacts(ctx context.Context, tx *sql.Tx, facts []projections.Fact) error {
+	if len(facts) == 0 {
+		return nil
+	}
+	insert, err := tx.PrepareContext(ctx, `INSERT OR IGNORE INTO facts (position, day, time, kind, video, attempt, code, bytes)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
+	if err != nil {
+		return err
+	}
 	for _, f := range facts {
-		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO facts (position, day, time, kind, video, attempt, code, bytes)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, f.Position, dayNumber(projections.UTCDay(f.Time)), f.Time.UnixMicro(), f.Kind,
+		if _, err := insert.ExecContext(ctx, f.Position, dayNumber(projections.UTCDay(f.Time)), f.Time.UnixMicro(), f.Kind,
 			f.Video, f.Attempt, f.Code, f.Bytes); err != nil {
-			return fmt.Errorf("record the fact of event %d: %w", f.Position, unavailable(err))
+			return closing(insert, fmt.Errorf("the fact of event %d: %w", f.Position, err))
 		}
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("record facts: %w", unavailable(err))
-	}
-	return nil
+	return insert.Close()
 }
 
-// Summary sums the days up that begin in [from, to).
-func (a *Analytics) Summary(ctx context.Context, from, to time.Time) ([]projections.Day, error) {
-	first, end := dayNumber(ceilDay(from)), dayNumber(ceilDay(to))
-	// One transaction, so that both queries see the same facts.
-	tx, err := a.db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, fmt.Errorf("summary: %w", unavailable(err))
-	}
-	defer func() { _ = tx.Rollback() }()
-	s := summary{}
-	if err := s.count(ctx, tx, first, end); err != nil {
-		return nil, fmt.Errorf("summary: %w", unavailable(err))
-	}
-	if err := s.measure(ctx, tx, first, end); err != nil {
-		return nil, fmt.Errorf("summary: %w", unavailable(err))
-	}
-	return s.days, nil
-}
-
-// summary collects days, oldest first.
-type summary struct{ days []projections.Day }
-
-func (s *summary) count(ctx context.Context, tx *sql.Tx, first, end int64) error {
-	rows, err := tx.QueryContext(ctx, `SELECT day, kind, code, count(*), sum(bytes) FROM facts
-		WHERE day >= ? AND day < ? AND kind <> ? GROUP BY day, kind, code ORDER BY day`,
-		first, end, projections.FactRequested)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var day, bytes int64
-		var kind projections.FactKind
-		var code domain.FailureCode
-		var n int
-		if err := rows.Scan(&day, &kind, &code, &n, &bytes); err != nil {
+// CatchUp takes the facts from the log that no message brought: those from before the figures were kept, and those of
+// messages that were lost with the queues. Messages may come meanwhile.
+func (a *Analytics) CatchUp(ctx context.Context, log projections.Log) error {
+	for {
+		err := a.gens.with(ctx, func(g *generation) error {
+			_, err := projections.CatchUp(ctx, log, &factsTarget{g}, projections.CatchUpOptions{})
+			return err
+		})
+		if !errors.Is(err, domain.ErrConflict) {
 			return err
 		}
-		d := s.last(day)
-		switch kind {
-		case projections.FactUploaded:
-			d.Uploads, d.UploadedBytes = n, bytes
-		case projections.FactRendition:
-			d.Renditions, d.RenditionBytes = n, bytes
-		case projections.FactPublished:
-			d.Publications = n
-		case projections.FactFailed:
-			if d.Failures == nil {
-				d.Failures = map[domain.FailureCode]int{}
-			}
-			d.Failures[code] = n
-		case projections.FactRequested: // counts as the start of an attempt only
-		}
 	}
-	return rows.Err()
 }
 
-// measure adds the processing times. An attempt belongs to the day of its last rendition; one whose start is not
-// known yet is not counted yet.
-func (s *summary) measure(ctx context.Context, tx *sql.Tx, first, end int64) error {
-	rows, err := tx.QueryContext(ctx, `
-		WITH seen AS (SELECT DISTINCT video, attempt FROM facts WHERE day >= ?1 AND day < ?2 AND kind = 'rendition'),
-		attempts AS (SELECT
-			(SELECT min(time) FROM facts f WHERE f.video = seen.video AND f.attempt = seen.attempt
-				AND f.kind IN ('uploaded', 'requested')) AS started,
-			(SELECT max(time) FROM facts f WHERE f.video = seen.video AND f.attempt = seen.attempt
-				AND f.kind = 'rendition') AS ended FROM seen)
-		SELECT ended, ended - started FROM attempts WHERE started IS NOT NULL`, first, end)
-	if err != nil {
-		return err
+// factsTarget takes the facts of one generation from the log.
+type factsTarget struct{ gen *generation }
+
+var _ projections.Target = (*factsTarget)(nil)
+
+// Checkpoint implements projections.Target.
+func (t *factsTarget) Checkpoint(ctx context.Context) (domain.Position, error) {
+	return checkpoint(ctx, t.gen.reads)
+}
+
+// Apply implements projections.Target.
+func (t *factsTarget) Apply(ctx context.Context, events []domain.Recorded) error {
+	if len(events) == 0 {
+		return nil
 	}
-	defer func() { _ = rows.Close() }()
-	byDay := map[int64]*projections.Day{}
-	for i := range s.days {
-		byDay[dayNumber(s.days[i].Day)] = &s.days[i]
-	}
-	for rows.Next() {
-		var ended, took int64
-		if err := rows.Scan(&ended, &took); err != nil {
+	return t.gen.write(ctx, func(tx *sql.Tx) error {
+		if err := moveCheckpoint(ctx, tx, events[0].Position-1, events[len(events)-1].Position); err != nil {
 			return err
 		}
-		// The day of the last rendition has that rendition, so it is among the days, unless it is after the range.
-		d, ok := byDay[dayNumber(projections.UTCDay(time.UnixMicro(ended)))]
-		if !ok {
-			continue
-		}
-		d.Processed++
-		d.ProcessingTime += time.Duration(took) * time.Microsecond
-		d.LongestProcessing = max(d.LongestProcessing, time.Duration(took)*time.Microsecond)
-	}
-	return rows.Err()
-}
-
-// last returns the newest day, after making it day.
-func (s *summary) last(day int64) *projections.Day {
-	start := time.Unix(day*secondsPerDay, 0).UTC()
-	if n := len(s.days); n == 0 || !s.days[n-1].Day.Equal(start) {
-		s.days = append(s.days, projections.Day{Day: start})
-	}
-	return &s.days[len(s.days)-1]
-}
-
-const secondsPerDay = 24 * 60 * 60
-
-func dayNumber(midnight time.Time) int64 { return midnight.Unix() / secondsPerDay }
-
-// ceilDay returns the first UTC midnight that is not before t.
-func ceilDay(t time.Time) time.Time {
-	d := projections.UTCDay(t)
-	if d.Before(t) {
-		d = d.AddDate(0, 0, 1)
-	}
-	return d
+		return insertFacts(ctx, tx, projections.FactsOf(events...))
+	})
 }

@@ -44,6 +44,7 @@ CREATE TABLE rows (
 CREATE INDEX rows_status   ON rows (status, seq);
 CREATE INDEX rows_title    ON rows (title, seq);
 CREATE INDEX rows_duration ON rows (duration, seq);
+CREATE INDEX rows_narrow   ON rows (seq, deleted, status, visibility, created_at, duration); -- filters, without documents
 CREATE TABLE tags (tag TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (tag, seq)) STRICT, WITHOUT ROWID;
 CREATE INDEX tags_seq ON tags (seq);
 CREATE TABLE metadata (

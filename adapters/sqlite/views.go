@@ -79,34 +79,47 @@ func (r *Rows[R]) Save(ctx context.Context, rows map[string]R, drop []string, fr
 func (r *Rows[R]) saveTo(
 	ctx context.Context, g *generation, rows map[string]R, drop []string, from, to domain.Position,
 ) error {
+	err := g.write(ctx, func(tx *sql.Tx) error {
+		if err := moveCheckpoint(ctx, tx, from, to); err != nil {
+			return err
+		}
+		return r.save(ctx, tx, rows, drop)
+	})
+	if err != nil {
+		return fmt.Errorf("save %s: %w", r.model.Name, err)
+	}
+	return nil
+}
+
+// write runs f in a transaction.
+func (g *generation) write(ctx context.Context, f func(*sql.Tx) error) error {
 	g.saving.Lock() // queue here: SQLite's own waiting is a poll
 	defer g.saving.Unlock()
 	tx, err := g.writes.BeginTx(ctx, nil)
 	if err != nil {
-		return fmt.Errorf("save %s: %w", r.model.Name, unavailable(err))
+		return unavailable(err)
 	}
-	moved, err := tx.ExecContext(ctx, `UPDATE meta SET checkpoint = ? WHERE checkpoint = ?`, int64(to), int64(from))
-	if err == nil {
-		var n int64
-		if n, err = moved.RowsAffected(); err == nil && n != 1 {
-			err = fmt.Errorf("%w: the checkpoint is not at %d", domain.ErrConflict, from)
-		}
+	if err := f(tx); err != nil {
+		return errors.Join(unavailable(err), rollback(tx))
 	}
-	if err == nil {
-		err = r.save(ctx, tx, rows, drop)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("save %s: %w", r.model.Name, unavailable(err)), rollback(tx))
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("save %s: %w", r.model.Name, unavailable(err))
-	}
-	return nil
+	return unavailable(tx.Commit())
 }
 
 func rollback(tx *sql.Tx) error {
 	if err := tx.Rollback(); !errors.Is(err, sql.ErrTxDone) {
 		return err
+	}
+	return nil
+}
+
+// moveCheckpoint is ErrConflict when the checkpoint is not at from.
+func moveCheckpoint(ctx context.Context, tx *sql.Tx, from, to domain.Position) error {
+	moved, err := tx.ExecContext(ctx, `UPDATE meta SET checkpoint = ? WHERE checkpoint = ?`, int64(to), int64(from))
+	if err != nil {
+		return err
+	}
+	if n, err := moved.RowsAffected(); err != nil || n != 1 {
+		return errors.Join(err, fmt.Errorf("%w: the checkpoint is not at %d", domain.ErrConflict, from))
 	}
 	return nil
 }

@@ -5,21 +5,13 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
-	"path/filepath"
 
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
 )
 
 // Rebuilt is the outcome of a rebuild.
-type Rebuilt struct {
-	Position  domain.Position // where the new generation stood when it was compared
-	Rows      int
-	Hash      string
-	LiveHash  string   // of the generation that was in use, at the same position
-	Different []string // keys whose rows differ between the two, the first few; empty when none does
-}
+type Rebuilt = projections.Rebuilt
 
 const (
 	rebuildBatch = 5000
@@ -41,36 +33,12 @@ func (r *Rows[R]) Verify(ctx context.Context, log projections.Log, progress func
 func (r *Rows[R]) rebuild(
 	ctx context.Context, log projections.Log, progress func(domain.Position), switchOver bool,
 ) (done Rebuilt, err error) {
-	unlock, err := r.gens.lock(ctx)
-	if err != nil {
-		return Rebuilt{}, err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	live, release, err := r.gens.acquire(ctx)
-	if err != nil {
-		return Rebuilt{}, err
-	}
-	defer release()
-	if err := r.gens.removeOthers(live.number); err != nil {
-		return Rebuilt{}, err
-	}
-	next, err := r.gens.create(ctx)
-	if err != nil {
-		return Rebuilt{}, err
-	}
-	switched := false
-	defer func() {
-		err = errors.Join(err, next.Close())
-		if switched {
-			r.gens.remove(live.number)
-		} else {
-			r.gens.remove(next.number)
+	err = r.gens.beside(ctx, func(live, next *generation) (switched bool, err error) {
+		if done, err = r.build(ctx, log, live, next, progress); err != nil || !switchOver {
+			return false, err
 		}
-	}()
-	if done, err = r.build(ctx, log, live, next, progress); err != nil || !switchOver {
-		return done, err
-	}
-	switched, err = r.switchTo(ctx, log, live, next)
+		return r.switchTo(ctx, log, live, next)
+	})
 	return done, err
 }
 
@@ -136,6 +104,11 @@ func (r *Rows[R]) build(
 		}
 		if liveAt >= at {
 			break
+		}
+		if liveAt == 0 {
+			done := Rebuilt{Position: at, New: true}
+			done.Hash, done.Rows, err = hashDocs(ctx, next.reads)
+			return done, err
 		}
 		old := projections.NewReadModel(r.model, &generationRows[R]{r, live})
 		_, err = projections.CatchUp(ctx, log, old, projections.CatchUpOptions{Batch: rebuildBatch, Until: at})
@@ -210,23 +183,4 @@ func (g *generationRows[R]) Save(
 	ctx context.Context, rows map[string]R, drop []string, from, to domain.Position,
 ) error {
 	return g.rows.saveTo(ctx, g.gen, rows, drop, from, to)
-}
-
-// lock keeps other rebuilds of the same read model out, in this process and others, until unlock or the process's
-// end: it is a lock of SQLite on a file that has no other use.
-func (gs *generations) lock(ctx context.Context) (unlock func() error, err error) {
-	db, err := open(ctx, filepath.Join(gs.dir, "views-"+gs.name+".lock"), url.Values{
-		"_txlock": {"exclusive"}, "_pragma": {"busy_timeout(0)"},
-	})
-	if err == nil {
-		var tx *sql.Tx
-		if tx, err = db.BeginTx(context.WithoutCancel(ctx), nil); err == nil {
-			return func() error { return errors.Join(rollback(tx), db.Close()) }, nil
-		}
-		err = closing(db, err)
-	}
-	if errors.Is(unavailable(err), domain.ErrUnavailable) {
-		err = fmt.Errorf("%w: %w", domain.ErrConflict, err)
-	}
-	return nil, fmt.Errorf("another rebuild of %s is running: %w", gs.name, err)
 }

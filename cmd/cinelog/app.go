@@ -223,9 +223,16 @@ func (a *app) addProjector(context.Context) error {
 	return nil
 }
 
+// addAnalytics counts what messages say, and what was before the first of them.
 func (a *app) addAnalytics(context.Context) error {
+	a.part(func(ctx context.Context) error {
+		if err := a.views.figures.CatchUp(ctx, a.eventLog); err != nil && ctx.Err() == nil { // the figures lack something, nothing else does
+			a.log.ErrorContext(ctx, "figures of the past cannot be taken from the log", "error", err)
+		}
+		return nil
+	})
 	a.events(groupAnalytics, func(ctx context.Context, e domain.Recorded) error {
-		return projections.RecordEvents(ctx, a.views.facts, e)
+		return projections.RecordEvents(ctx, a.views.figures, e)
 	})
 	return nil
 }
@@ -239,7 +246,7 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		Commands: a.service, Catalog: a.views.catalog, Playbacks: projections.NewPlaybacks(a.views.playback),
 		Freshness: a.fresh, Multivariant: projections.Multivariant, MediaPlaylist: projections.MediaPlaylist,
 		Media: a.media, MediaURL: a.media.url, MediaOrigin: a.media.origin,
-		Analytics: a.views.facts, Ready: a.views.check, Now: time.Now, Log: a.log, Version: version(),
+		Analytics: a.views.figures, Ready: a.views.check, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
 	}))
 	return nil

@@ -174,7 +174,9 @@ func (s *benchServer) timeline(ctx context.Context, id string) string {
 		if e.Type == uploaded {
 			from = e.Time
 		}
-		text.WriteString("\n  " + e.Time.Sub(from).Round(time.Millisecond).String() + " " + e.Type)
+		if !from.IsZero() {
+			text.WriteString(" " + e.Time.Sub(from).Round(time.Millisecond).String() + " " + strings.TrimSuffix(strings.TrimPrefix(e.Type, "video."), ".v1"))
+		}
 	}
 	return text.String()
 }

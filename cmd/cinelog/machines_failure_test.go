@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/cinelog/cinelog/domain"
 )
 
 // TestBadLuckAcrossMachines does to processes and servers what happens to them: some are killed, some freeze, some are
@@ -25,6 +23,7 @@ func TestBadLuckAcrossMachines(t *testing.T) {
 	binary := buildBinary(t)
 	for name, test := range map[string]func(t *testing.T, binary string){
 		"WorkerKilled": workerKilled, "WorkerFrozen": workerFrozen,
+		"MessagesAway": messagesAway, "StorageAway": storageAway, "DatabaseAway": databaseAway,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -204,11 +203,17 @@ func (m *machines) clip(seconds int, size string) string {
 // send creates a video and uploads its source.
 func (m *machines) send(cl *client, clip string) (id string) {
 	m.t.Helper()
-	var v answer
-	if err := cl.call(m.t.Context(), http.MethodPost, "/v1/videos", map[string]any{"title": "A clip"}, &v); err != nil {
+	id = m.create(cl, "A clip")
+	if err := m.put(cl, id, clip); err != nil {
 		m.t.Fatal(err)
 	}
-	if err := m.put(cl, v.ID, clip); err != nil {
+	return id
+}
+
+func (m *machines) create(cl *client, title string) (id string) {
+	m.t.Helper()
+	var v answer
+	if err := cl.call(m.t.Context(), http.MethodPost, "/v1/videos", map[string]any{"title": title}, &v); err != nil {
 		m.t.Fatal(err)
 	}
 	return v.ID
@@ -227,5 +232,3 @@ func (m *machines) put(cl *client, id, clip string) error {
 	}
 	return cl.put(m.t.Context(), id, filepath.Base(clip), io.NopCloser(f), info.Size())
 }
-
-var _ = recordedOf[domain.VideoPublished]

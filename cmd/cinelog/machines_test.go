@@ -28,8 +28,9 @@ type machines struct {
 	name   string   // of the bucket, and the beginning of the names of topics and queues
 	places []string // the flags that say where things are
 	env    []string
-	n      int
 	servers
+
+	processes []*serverProcess
 }
 
 // servers are the addresses of what the machines share, and the keys to it.
@@ -86,10 +87,11 @@ func (m *machines) mustRun(args ...string) string {
 // start starts a process with roles, and perhaps more flags.
 func (m *machines) start(roles string, flags ...string) *serverProcess {
 	m.t.Helper()
-	m.n++
-	name := filepath.Join(m.dir, fmt.Sprintf("%02d-%s", m.n, strings.ReplaceAll(roles, ",", "-")))
+	name := filepath.Join(m.dir, fmt.Sprintf("%02d-%s", len(m.processes), strings.ReplaceAll(roles, ",", "-")))
 	flags = slices.Concat(m.places, []string{"--roles", roles}, flags)
-	return startProcess(m.t, m.env, m.binary, name, name+".log", flags...)
+	p := startProcess(m.t, m.env, m.binary, name, name+".log", flags...)
+	m.processes = append(m.processes, p)
+	return p
 }
 
 // logs are what all processes have written, for when a test fails.
@@ -146,6 +148,14 @@ func TestManyProcesses(t *testing.T) {
 		t.Fatalf("the other API server finds %+v, %v", found, err)
 	}
 	m.mustPlayFromS3(second.server, v)
+	if out := m.mustRun("verify"); !strings.Contains(out, "Nothing wrong") {
+		t.Errorf("verify: %s", out)
+	}
+	for _, rebuilt := range []string{"catalog", "playback", "analytics"} {
+		if out := m.mustRun("replay", rebuilt); !strings.Contains(out, "equal to the live one") {
+			t.Errorf("replay: %s", out)
+		}
+	}
 	if out := m.mustRun("dlq", "ls"); !strings.Contains(out, "No dead letters") {
 		t.Errorf("dead letters: %s", out)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -238,7 +237,7 @@ func (w *witness) wrongInReadModels() string {
 // wrongInFigures compares the figures with those that the log gives when every event is counted once and in order.
 func (w *witness) wrongInFigures(events []domain.Recorded) string {
 	ctx := w.t.Context()
-	again, err := sqlite.OpenAnalytics(ctx, analyticsPath(w.t.TempDir()))
+	again, err := sqlite.OpenAnalytics(ctx, w.t.TempDir())
 	if err != nil {
 		return err.Error()
 	}
@@ -256,12 +255,4 @@ func (w *witness) wrongInFigures(events []domain.Recorded) string {
 		return err.Error()
 	}
 	return cmp.Diff(want, got)
-}
-
-// recorded are the positions of events of one kind of a video.
-func recordedOf[E domain.Event](events []domain.Recorded, video string) (found []domain.Recorded) {
-	return slices.DeleteFunc(slices.Clone(events), func(r domain.Recorded) bool {
-		_, ok := r.Event.(E)
-		return !ok || r.Stream != video
-	})
 }

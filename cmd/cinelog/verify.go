@@ -5,15 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/cinelog/cinelog/adapters/localfs"
-	"github.com/cinelog/cinelog/adapters/sqlite"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
 )
 
 type verifyCmd struct {
@@ -29,11 +28,12 @@ type finding struct {
 
 // Run prints every difference, and fails when there is one.
 func (v verifyCmd) Run(ctx context.Context, c *console) error {
-	log, err := openLogToRead(ctx, c.Data)
+	opened := c.opener(slog.New(slog.DiscardHandler))
+	defer func() { _ = opened.Close() }()
+	log, err := opened.readLog(ctx)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = log.Close() }()
 	var findings []finding
 	add := func(check, hint string, what ...string) {
 		for _, w := range what {
@@ -51,7 +51,7 @@ func (v verifyCmd) Run(ctx context.Context, c *console) error {
 	if err != nil {
 		return err
 	}
-	store, err := localfs.Open(filepath.Join(c.Data, "blobs"))
+	store, err := opened.openBlobs(ctx)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && len(named) == 0: // nothing was ever stored
 	case err != nil:
@@ -64,7 +64,11 @@ func (v verifyCmd) Run(ctx context.Context, c *console) error {
 		add("media", "restore the file from a backup, or upload the video again", lost...)
 		add("orphans", "harmless: a crash left them, or an encode is at work; the server removes them when it starts and when their video is done", extra...)
 	}
-	models, err := verifyViews(ctx, log, c.Data)
+	views, err := opened.openViews(ctx)
+	if err != nil {
+		return err
+	}
+	models, err := verifyViews(ctx, log, views)
 	if err != nil {
 		return err
 	}
@@ -95,7 +99,7 @@ func (v verifyCmd) Run(ctx context.Context, c *console) error {
 }
 
 // blobsNamedByTheLog folds the whole log to the blobs that must exist now.
-func blobsNamedByTheLog(ctx context.Context, log *sqlite.LogReader) (map[string]domain.Blob, int, error) {
+func blobsNamedByTheLog(ctx context.Context, log projections.Log) (map[string]domain.Blob, int, error) {
 	streams := map[string][]domain.Recorded{}
 	for after := domain.Position(0); ; {
 		events, err := log.ReadAfter(ctx, after, 5000)
@@ -119,7 +123,7 @@ func blobsNamedByTheLog(ctx context.Context, log *sqlite.LogReader) (map[string]
 	return named, len(streams), nil
 }
 
-func compareBlobs(ctx context.Context, store *localfs.Store, named map[string]domain.Blob, quick bool) (lost, extra []string, err error) {
+func compareBlobs(ctx context.Context, store media, named map[string]domain.Blob, quick bool) (lost, extra []string, err error) {
 	missing := maps.Clone(named)
 	err = store.List(ctx, "", func(s commands.StoredBlob) error {
 		want, ok := missing[s.Key]
@@ -135,7 +139,7 @@ func compareBlobs(ctx context.Context, store *localfs.Store, named map[string]do
 		if quick {
 			return nil
 		}
-		sum, err := store.Sum(ctx, s.Key)
+		sum, err := store.sum(ctx, s.Key)
 		if err == nil && sum != want.SHA256 {
 			lost = append(lost, s.Key+" has other content than was recorded")
 		}

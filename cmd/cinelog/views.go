@@ -14,18 +14,34 @@ import (
 type views struct {
 	catalog  catalogRows
 	playback playbackRows
-	facts    projections.Facts
+	figures  figures
 	check    func(context.Context) error // says whether they can be reached; may be nil
 }
 
 type catalogRows interface {
+	readModel
 	projections.Rows[projections.Video]
 	projections.Catalog
 }
 
 type playbackRows interface {
+	readModel
 	projections.Rows[projections.PlaybackRow]
 	projections.RowReader[projections.PlaybackRow]
+}
+
+type figures interface {
+	readModel
+	projections.Facts
+	// CatchUp takes from the log what was before the first message.
+	CatchUp(ctx context.Context, log projections.Log) error
+}
+
+// model returns one of readModels.
+func (v views) model(name string) readModel {
+	return map[string]readModel{
+		projections.CatalogName: v.catalog, projections.PlaybackName: v.playback, projections.AnalyticsName: v.figures,
+	}[name]
 }
 
 func (o *opener) openViews(ctx context.Context) (v views, err error) {
@@ -44,8 +60,8 @@ func (o *opener) openViews(ctx context.Context) (v views, err error) {
 	if v.playback, err = keep(o, playback, err); err != nil {
 		return v, err
 	}
-	analytics, err := sqlite.OpenAnalytics(ctx, analyticsPath(at.rest))
-	v.facts, err = keep(o, analytics, err)
+	analytics, err := sqlite.OpenAnalytics(ctx, at.rest)
+	v.figures, err = keep(o, analytics, err)
 	return v, err
 }
 
@@ -61,7 +77,7 @@ func (o *opener) openMongoViews(ctx context.Context, uri string) (v views, err e
 		return v, err
 	}
 	v.check = db.Ping
-	v.facts, err = mongo.OpenAnalytics(ctx, db)
+	v.figures, err = mongo.OpenAnalytics(ctx, db)
 	return v, err
 }
 

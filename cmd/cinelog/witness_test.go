@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
 )
 
 // eventually polls for a condition of something that nobody can signal to this process. what says what was waited for.

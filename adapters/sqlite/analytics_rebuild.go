@@ -1,0 +1,198 @@
+package sqlite
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"slices"
+	"time"
+
+	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
+)
+
+// Rebuild builds the figures from the first event on, beside those in use, compares the two by day and makes the new
+// ones current; progress may be nil. Messages and queries go on meanwhile, also in other processes, and then move over;
+// no fact is lost on the way. ErrConflict: another rebuild is running.
+func (a *Analytics) Rebuild(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
+	return a.rebuild(ctx, log, progress, true)
+}
+
+// Verify does all that Rebuild does except to switch: it says whether the figures are those of the log.
+func (a *Analytics) Verify(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
+	return a.rebuild(ctx, log, progress, false)
+}
+
+func (a *Analytics) rebuild(
+	ctx context.Context, log projections.Log, progress func(domain.Position), switchOver bool,
+) (done Rebuilt, err error) {
+	err = a.gens.beside(ctx, func(live, next *generation) (switched bool, err error) {
+		// A head that is fixed now: writers that are faster than a rebuild must not keep it from ending.
+		head, err := log.Head(ctx)
+		if err != nil {
+			return false, err
+		}
+		o := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: progress}
+		if done.Position, err = projections.CatchUp(ctx, log, &factsTarget{next}, o); err != nil {
+			return false, err
+		}
+		if err = next.reads.QueryRowContext(ctx, `SELECT count(*) FROM facts`).Scan(&done.Rows); err != nil {
+			return false, unavailable(err)
+		}
+		if err = compareFacts(ctx, live, next, &done); err != nil || !switchOver {
+			return false, err
+		}
+		return a.switchTo(ctx, log, live, next)
+	})
+	if err != nil {
+		err = fmt.Errorf("rebuild %s: %w", projections.AnalyticsName, err)
+	}
+	return done, err
+}
+
+// switchTo makes next current. Nobody can write to live meanwhile, so every fact that is in it has its event in the log
+// by now, and next takes it from there. Whoever waits to write looks afterwards where to (see Record).
+func (a *Analytics) switchTo(ctx context.Context, log projections.Log, live, next *generation) (switched bool, err error) {
+	err = live.write(ctx, func(*sql.Tx) error {
+		head, err := log.Head(ctx)
+		if err != nil {
+			return err
+		}
+		o := projections.CatchUpOptions{Batch: rebuildBatch, Until: head}
+		if _, err := projections.CatchUp(ctx, log, &factsTarget{next}, o); err != nil {
+			return err
+		}
+		if err := a.gens.point(next.number); err != nil {
+			return err
+		}
+		switched = true
+		return nil
+	})
+	return switched, err
+}
+
+// How often, and how long after one another, two builds are compared until they are equal: a message that is under way
+// is no difference.
+const (
+	comparisons = 5
+	betweenThem = 200 * time.Millisecond
+)
+
+func compareFacts(ctx context.Context, live, next *generation, done *Rebuilt) error {
+	for try := 1; ; try++ {
+		err := compareFactsOnce(ctx, live, next, done)
+		if err != nil || done.Equal() || try == comparisons {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(betweenThem):
+		}
+	}
+}
+
+// compareFactsOnce compares up to the newest fact that live has: of those after it no message has come yet.
+func compareFactsOnce(ctx context.Context, live, next *generation, done *Rebuilt) (err error) {
+	tx, err := live.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return unavailable(err)
+	}
+	defer func() { err = errors.Join(err, rollback(tx)) }()
+	var newest domain.Position
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(position), 0) FROM facts`).Scan(&newest); err != nil {
+		return unavailable(err)
+	}
+	newest = min(newest, done.Position)
+	old, err := scanFacts(ctx, tx, newest)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, old.Close()) }()
+	built, err := scanFacts(ctx, next.reads, newest)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, built.Close()) }()
+	days := map[int64]bool{}
+	for old.ok || built.ok {
+		was, is := old.fact, built.fact
+		switch {
+		case !built.ok || (old.ok && was.position < is.position):
+			days[was.day] = true
+			old.next()
+		case !old.ok || is.position < was.position:
+			days[is.day] = true
+			built.next()
+		default:
+			if was != is {
+				days[was.day], days[is.day] = true, true
+			}
+			old.next()
+			built.next()
+		}
+	}
+	done.Hash, done.LiveHash, done.New = built.hash(), old.hash(), newest == 0
+	if done.New {
+		done.LiveHash = ""
+	}
+	done.Different = nil
+	for day := range days {
+		done.Different = append(done.Different, time.Unix(day*secondsPerDay, 0).UTC().Format(time.DateOnly))
+	}
+	slices.Sort(done.Different)
+	done.Different = done.Different[:min(len(done.Different), maxDifferent)]
+	return errors.Join(old.err, built.err)
+}
+
+// storedFact is a row of the facts.
+type storedFact struct {
+	position  domain.Position
+	day, time int64
+	kind      string
+	video     string
+	attempt   int
+	code      string
+	bytes     int64
+}
+
+// factScan goes through the facts in the order of their events.
+type factScan struct {
+	rows *sql.Rows
+	sum  hash.Hash
+	fact storedFact // the current one, if ok
+	ok   bool
+	err  error
+}
+
+// scanFacts begins at the first fact.
+func scanFacts(ctx context.Context, q queryer, upTo domain.Position) (*factScan, error) {
+	rows, err := q.QueryContext(ctx, `SELECT position, day, time, kind, video, attempt, code, bytes FROM facts
+		WHERE position <= ? ORDER BY position`, int64(upTo))
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	s := &factScan{rows: rows, sum: sha256.New()}
+	s.next()
+	return s, nil
+}
+
+func (s *factScan) next() {
+	s.ok = false
+	if !s.rows.Next() {
+		s.err = unavailable(s.rows.Err())
+		return
+	}
+	f := &s.fact
+	s.err = s.rows.Scan(&f.position, &f.day, &f.time, &f.kind, &f.video, &f.attempt, &f.code, &f.bytes)
+	s.ok = s.err == nil
+	_, _ = fmt.Fprintf(s.sum, "%+v\n", *f)
+}
+
+func (s *factScan) hash() string { return hex.EncodeToString(s.sum.Sum(nil)) }
+
+func (s *factScan) Close() error { return s.rows.Close() }
