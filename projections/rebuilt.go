@@ -14,4 +14,3 @@ type Rebuilt struct {
 
 // Equal says that the read model in use is what the log gives, as far as it had come.
 func (r Rebuilt) Equal() bool { return r.New || r.Hash == r.LiveHash }
-

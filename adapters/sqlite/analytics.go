@@ -19,7 +19,6 @@ type Analytics struct{ gens *generations }
 
 var _ projections.Facts = (*Analytics)(nil)
 
-
 // analyticsVersion grows when an event gives other facts than before.
 const analyticsVersion = 1
 
