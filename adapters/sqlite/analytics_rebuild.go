@@ -57,7 +57,8 @@ func (a *Analytics) rebuild(
 // switchTo makes next current. Nobody can write to live meanwhile, so every fact that is in it has its event in the log
 // by now, and next takes it from there. Whoever waits to write looks afterwards where to (see Record).
 func (a *Analytics) switchTo(ctx context.Context, log projections.Log, live, next *generation) (switched bool, err error) {
-	err = live.write(ctx, func(*sql.Tx) error {
+	// What is stopped now is stopped before the switch: nobody must wonder which of the two is current.
+	err = live.write(context.WithoutCancel(ctx), func(*sql.Tx) error {
 		head, err := log.Head(ctx)
 		if err != nil {
 			return err

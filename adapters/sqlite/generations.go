@@ -117,8 +117,8 @@ func (gs *generations) point(n int) error {
 	return nil
 }
 
-// create makes an empty generation under the next free number.
-func (gs *generations) create(ctx context.Context) (*generation, error) {
+// create makes an empty generation under the next free number, or leaves nothing.
+func (gs *generations) create(ctx context.Context) (_ *generation, err error) {
 	n, err := gs.pointer()
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
@@ -137,6 +137,11 @@ func (gs *generations) create(ctx context.Context) (*generation, error) {
 		}
 		break
 	}
+	defer func() {
+		if err != nil {
+			gs.remove(n)
+		}
+	}()
 	g, err := gs.connect(ctx, n)
 	if err != nil {
 		return nil, err

@@ -59,12 +59,13 @@ func (r *Rows[R]) switchTo(ctx context.Context, log projections.Log, live, next 
 	}
 	live.saving.Lock()
 	defer live.saving.Unlock()
-	tx, err := live.writes.BeginTx(ctx, nil)
+	// What is stopped now is stopped before the switch: nobody must wonder which of the two is current.
+	tx, err := live.writes.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return false, fmt.Errorf("switch read model %s: %w", r.model.Name, unavailable(err))
 	}
 	if err = catchUp(tx); err == nil {
-		_, err = tx.ExecContext(ctx, `UPDATE meta SET checkpoint = ?`, retiredCheckpoint)
+		_, err = tx.ExecContext(context.WithoutCancel(ctx), `UPDATE meta SET checkpoint = ?`, retiredCheckpoint)
 	}
 	if err == nil {
 		err = r.gens.point(next.number)

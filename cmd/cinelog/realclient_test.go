@@ -59,6 +59,9 @@ func (cl *realClient) get(address string) []byte {
 	if err != nil {
 		cl.t.Fatal(err)
 	}
+	if cl.position != "" {
+		req.Header.Set("Cinelog-Min-Position", cl.position)
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		cl.t.Fatal(err)

@@ -91,7 +91,7 @@ func (r replayCmd) replay(
 	if r.DryRun || r.Verify {
 		build = model.Verify
 	}
-	bars := mpb.NewWithContext(ctx, mpb.WithOutput(barOutput(c)), mpb.WithWidth(40))
+	bars := mpb.New(mpb.WithOutput(barOutput(c)), mpb.WithWidth(40))
 	bar := bars.AddBar(int64(head), mpb.PrependDecorators(decor.Name(name+" ")),
 		mpb.AppendDecorators(decor.CountersNoUnit("%d / %d events "), decor.AverageSpeed(0, "%.0f/s "), decor.AverageETA(decor.ET_STYLE_GO)))
 	start := time.Now()

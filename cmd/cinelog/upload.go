@@ -101,7 +101,7 @@ func (cl *client) upload(ctx context.Context, c *console, path, title string, ta
 	if err := cl.call(ctx, http.MethodPost, "/v1/videos", map[string]any{"title": title, "tags": tags}, &v); err != nil {
 		return v, err
 	}
-	bars := mpb.NewWithContext(ctx, mpb.WithOutput(barOutput(c)), mpb.WithWidth(40))
+	bars := mpb.New(mpb.WithOutput(barOutput(c)), mpb.WithWidth(40))
 	send := bars.AddBar(info.Size(), mpb.PrependDecorators(decor.Name("upload ")),
 		mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
 	encode := bars.AddBar(1000, mpb.PrependDecorators(decor.Name("encode ")), mpb.AppendDecorators(decor.Percentage()))
