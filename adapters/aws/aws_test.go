@@ -23,7 +23,11 @@ import (
 )
 
 // connections are shared by all tests, so that they can be closed before the search for leaks.
-var connections = http.DefaultTransport.(*http.Transport).Clone()
+var connections = func() *http.Transport {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 100 // every server is at the same address
+	return t
+}()
 
 type suite struct{ m *testing.M }
 
@@ -48,7 +52,7 @@ func account(tb testing.TB, endpoint string) awssdk.Config {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c.HTTPClient = &http.Client{Transport: connections} // not as an option: AWS_CA_BUNDLE may be set, for others
+	c.HTTPClient = &http.Client{Transport: counter} // not as an option: AWS_CA_BUNDLE may be set, for others
 	return c
 }
 

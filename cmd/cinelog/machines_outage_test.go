@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -96,13 +95,12 @@ func storageAway(t *testing.T, binary string) {
 	refused, cut := m.create(cl, "Refused"), m.create(cl, "Cut")
 
 	// More than a part of it is stored when storage goes away.
-	const announced = 40 << 20
-	body, write := io.Pipe()
+	half := bytes.Repeat([]byte("cinelog "), 20<<20/8)
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	body := io.MultiReader(bytes.NewReader(half), &gate{reached, goOn}, bytes.NewReader(half))
 	answers := make(chan reply, 1)
-	go func() { answers <- m.ask(http.MethodPut, cl.server+"/v1/videos/"+cut+"/source", body, announced) }()
-	if _, err := write.Write(bytes.Repeat([]byte("cinelog "), announced/8/2)); err != nil {
-		t.Fatal(err)
-	}
+	go func() { answers <- m.ask(http.MethodPut, cl.server+"/v1/videos/"+cut+"/source", body, int64(2*len(half))) }()
+	<-reached
 	eventually(t, time.Minute, func() string {
 		for piece := range inWorkOf(t, worker) {
 			if strings.HasSuffix(piece, "piece 1") {
@@ -113,10 +111,7 @@ func storageAway(t *testing.T, binary string) {
 	})
 	server.Stop(t)
 	began := time.Now()
-	go func() {
-		_, err := write.Write(bytes.Repeat([]byte("cinelog "), announced/8/2))
-		_ = write.CloseWithError(errors.Join(err, io.EOF))
-	}()
+	close(goOn)
 	(<-answers).mustBeAway(t)
 	for time.Since(began) < outage() {
 		clip, err := os.ReadFile(small)
@@ -155,6 +150,15 @@ func storageAway(t *testing.T, binary string) {
 		}
 	}
 	m.allRun()
+}
+
+// gate is a place in a body where the sender waits.
+type gate struct{ reached, goOn chan struct{} }
+
+func (g *gate) Read([]byte) (int, error) {
+	close(g.reached)
+	<-g.goOn
+	return 0, io.EOF
 }
 
 // databaseAway stops MongoDB: everything says so, nothing ends, and all goes on by itself when it is back.

@@ -169,7 +169,7 @@ func TestReplayWithoutAServer(t *testing.T) {
 		t.Errorf("the first replay says:\n%s", out)
 	}
 	damage(t, dir, ids[1])
-	before := views(t, dir)
+	before := viewFiles(t, dir)
 	out := cinelog(t, exitDone, "--data", dir, "replay", "catalog", "--dry-run")
 	if !strings.Contains(out, "21 events") || !strings.Contains(out, "was wrong in "+string(ids[1])+"; nothing changed") {
 		t.Errorf("--dry-run says:\n%s", out)
@@ -181,7 +181,7 @@ func TestReplayWithoutAServer(t *testing.T) {
 	if out = cinelog(t, exitFailed, "--data", dir, "verify"); strings.Count(out, "cinelog replay all") != 3 {
 		t.Errorf("verify says:\n%s", out)
 	}
-	if diff := cmp.Diff(before, views(t, dir)); diff != "" {
+	if diff := cmp.Diff(before, viewFiles(t, dir)); diff != "" {
 		t.Errorf("looking changed something:\n%s", diff)
 	}
 	today := time.Now().UTC().Format(time.DateOnly)
@@ -223,13 +223,13 @@ func TestReplayStoppedAnywhere(t *testing.T) {
 	dir, _ := logWithVideos(t, 3)
 	cinelog(t, exitDone, "--data", dir, "replay", "all")
 	for _, name := range readModels() {
-		before := views(t, dir)
+		before := viewFiles(t, dir)
 		stopped := 0
 		for moment := 1; ; moment += 1 + moment/6 {
 			ctx, cancel := context.WithCancel(t.Context())
 			until := &countdown{Context: ctx, stop: cancel}
 			until.left.Store(int64(moment))
-			err := replayCmd{Projection: name}.Run(until, &console{out: io.Discard, err: io.Discard, data: dir})
+			err := replayCmd{Projection: name}.Run(until, &console{out: io.Discard, err: io.Discard, places: places{Data: dir}})
 			cancel()
 			if err == nil {
 				break
@@ -238,7 +238,7 @@ func TestReplayStoppedAnywhere(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%s, stopped at moment %d: %v", name, moment, err)
 			}
-			if diff := cmp.Diff(before, views(t, dir)); diff != "" {
+			if diff := cmp.Diff(before, viewFiles(t, dir)); diff != "" {
 				t.Fatalf("%s, stopped at moment %d, changed something:\n%s", name, moment, diff)
 			}
 		}
@@ -274,8 +274,8 @@ func (c *countdown) asked() {
 	}
 }
 
-// views lists the files of the read models, without those that SQLite keeps beside them, and what the small ones say.
-func views(t *testing.T, dir string) map[string]string {
+// viewFiles lists the files of the read models, without those that SQLite keeps beside them, and what the small ones say.
+func viewFiles(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	entries, err := os.ReadDir(dir)

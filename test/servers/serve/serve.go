@@ -17,7 +17,7 @@ import (
 
 // Options is what a server is told.
 type Options struct {
-	Listen string // host:port on loopback; port 0 means any free one
+	Listen string // host:port; port 0 means any free one
 	Data   string // directory, exists
 }
 
@@ -39,6 +39,7 @@ func Main(run func(ctx context.Context, o Options, ready func(url string)) error
 func start(run func(context.Context, Options, func(string)) error, ready func(string)) error {
 	var o Options
 	flag.StringVar(&o.Listen, "listen", "127.0.0.1:0", "address, on loopback")
+	anywhere := flag.Bool("anywhere", false, "let -listen be any address: for a container, whose network is its own")
 	flag.StringVar(&o.Data, "data", "", "directory to keep data in; one that is removed at the end if none is given")
 	stdin := flag.Bool("stdin", false, "end when standard input closes")
 	flag.Parse()
@@ -47,8 +48,8 @@ func start(run func(context.Context, Options, func(string)) error, ready func(st
 	if err != nil {
 		return err
 	}
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
-		return fmt.Errorf("-listen %s: these servers are for tests and listen on loopback only", o.Listen)
+	if ip := net.ParseIP(host); !*anywhere && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("-listen %s: these servers are for tests and listen on loopback only (but with -anywhere)", o.Listen)
 	}
 	if o.Data == "" {
 		if o.Data, err = os.MkdirTemp("", "cinelog-test-server-"); err != nil {
