@@ -52,7 +52,7 @@ func account(tb testing.TB, endpoint string) awssdk.Config {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	c.HTTPClient = &http.Client{Transport: counter} // not as an option: AWS_CA_BUNDLE may be set, for others
+	c.HTTPClient = &http.Client{Transport: connections} // not as an option: AWS_CA_BUNDLE may be set, for others
 	return c
 }
 

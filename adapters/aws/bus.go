@@ -14,12 +14,14 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -148,6 +150,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	o.Config.HTTPClient = keepingConnections(o.Config.HTTPClient)
 	b := &Bus{
 		opts: o, log: o.Log, sns: sns.NewFromConfig(o.Config), sqs: sqs.NewFromConfig(o.Config),
 		topics: map[string]Topic{}, groups: map[string]*group{}, intakes: map[*intake]struct{}{},
@@ -168,6 +171,18 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		b.account.Partition, b.account.AccountID = me.Partition, awssdk.ToString(who.Account)
 	}
 	return b, nil
+}
+
+// keepingConnections is the SDK's client with room for the connections that requests at once need; it keeps ten, and
+// would make a new one, with a handshake, for most requests.
+func keepingConnections(c awssdk.HTTPClient) awssdk.HTTPClient {
+	if c == nil {
+		c = awshttp.NewBuildableClient()
+	}
+	if sdk, ok := c.(*awshttp.BuildableClient); ok {
+		return sdk.WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost, t.MaxIdleConns = 100, 200 })
+	}
+	return c
 }
 
 func (o Options) check() error {

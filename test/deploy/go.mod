@@ -4,10 +4,6 @@ module github.com/cinelog/cinelog/test/deploy
 
 go 1.26.0
 
-replace github.com/cinelog/cinelog => ../..
-
-require github.com/cinelog/cinelog v0.0.0
-
 require (
 	github.com/agext/levenshtein v1.2.3 // indirect
 	github.com/compose-spec/compose-go/v2 v2.9.0 // indirect
@@ -30,8 +26,8 @@ require (
 	github.com/tonistiigi/go-csvvalue v0.0.0-20240814133006-030d3b2625d0 // indirect
 	github.com/xhit/go-str2duration/v2 v2.1.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.4 // indirect
-	golang.org/x/sync v0.24.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
-	golang.org/x/text v0.41.0 // indirect
+	golang.org/x/sync v0.16.0 // indirect
+	golang.org/x/sys v0.33.0 // indirect
+	golang.org/x/text v0.24.0 // indirect
 	google.golang.org/protobuf v1.36.9 // indirect
 )

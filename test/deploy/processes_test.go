@@ -13,12 +13,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/compose-spec/compose-go/v2/types"
-
-	"github.com/cinelog/cinelog/test/backends"
 )
 
 // patience is for a busy machine; what is waited for takes seconds.
@@ -28,23 +27,8 @@ const patience = 2 * time.Minute
 // process beside stand-ins; then it uploads a clip, and asks for everybody's health as the containers' checks do.
 func TestServicesRun(t *testing.T) {
 	dir := t.TempDir()
-	cloud, err := backends.StartAll(dir, func(string, string) {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := cloud.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	mongo, err := url.Parse(cloud.Mongo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	i := &installation{dir: dir, binary: build(t), places: strings.NewReplacer(
-		"mongodb:27017", mongo.Host, "?replicaSet=rs0", "", // the stand-in is no replica set
-		"http://sns-sqs:4100", cloud.AWS, "http://s3:9000", cloud.S3, "http://127.0.0.1:9000", cloud.S3,
-	)}
+	i := &installation{dir: dir, binary: build(t, "./cmd/cinelog")}
+	i.places = startStandIns(t)
 	project := load(t)
 	if err := project.ForEachService(nil, func(_ string, s *types.ServiceConfig) error {
 		switch {
@@ -77,6 +61,40 @@ func TestServicesRun(t *testing.T) {
 	}
 }
 
+// startStandIns starts what the services talk to, and gives the addresses that take the place of those in .env.
+func startStandIns(t *testing.T) *strings.Replacer {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), build(t, "./test/backends/demo"), "--standins")
+	cmd.Dir, cmd.Stderr, cmd.SysProcAttr = root, os.Stderr, &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // which has it clear up
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := cmd.Wait(); err != nil && t.Context().Err() == nil {
+			t.Errorf("the stand-ins ended: %v", err)
+		}
+	})
+	at := map[string]string{}
+	for lines := bufio.NewScanner(out); len(at) < 10 && lines.Scan(); {
+		name, value, _ := strings.Cut(strings.TrimPrefix(lines.Text(), "export "), "=")
+		at[name] = strings.Trim(value, "'")
+	}
+	_, s3, _ := strings.Cut(at["CINELOG_BLOBS"], "endpoint=")
+	mongo, err := url.Parse(at["CINELOG_LOG"])
+	if err != nil || mongo.Host == "" || s3 == "" {
+		t.Fatalf("the stand-ins are at %v", at)
+	}
+	return strings.NewReplacer(
+		"mongodb:27017", mongo.Host, "?replicaSet=rs0", "", // the stand-in is no replica set
+		"http://sns-sqs:4100", at["AWS_ENDPOINT_URL_SNS"], "http://s3:9000", s3, "http://127.0.0.1:9000", s3,
+	)
+}
+
 // installation is what the services run on.
 type installation struct {
 	dir, binary string
@@ -98,7 +116,7 @@ func (i *installation) command(t *testing.T, s types.ServiceConfig, args ...stri
 	for key, value := range s.Environment {
 		cmd.Env = append(cmd.Env, key+"="+i.places.Replace(*value))
 	}
-	backends.EndWithUs(cmd)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	return cmd
 }
 
@@ -174,11 +192,11 @@ func (i *installation) mustBeHealthy(t *testing.T, p started) {
 	}
 }
 
-// build builds the program as the Dockerfile does.
-func build(t *testing.T) string {
+// build builds a program as the Dockerfile builds ours.
+func build(t *testing.T, what string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "cinelog")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", path, "./cmd/cinelog")
+	path := filepath.Join(t.TempDir(), filepath.Base(what))
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", path, what)
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)

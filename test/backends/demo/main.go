@@ -10,10 +10,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -26,6 +26,8 @@ type options struct {
 	listen  string // the first API server's; a free port where it is in use
 	once    bool   // end after the printout
 	seconds int    // of the clip
+	// standins: start these only, and print what points programs at them
+	standins bool
 }
 
 func main() {
@@ -33,6 +35,7 @@ func main() {
 	flag.StringVar(&o.binary, "binary", "bin/cinelog", "the program")
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:8080", "address of the first API server; a free port is taken where it is in use")
 	flag.BoolVar(&o.once, "once", false, "end after the printout")
+	flag.BoolVar(&o.standins, "standins", false, "start the stand-ins only, and print the environment that points cinelog at them")
 	flag.IntVar(&o.seconds, "seconds", 20, "length of the clip")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -51,8 +54,7 @@ type demo struct {
 	out   io.Writer
 	begun time.Time
 	cloud *backends.Servers
-	flags []string // of every process: where things are
-	env   []string
+	env   []string // of every process: where things are
 	all   []*process
 }
 
@@ -64,6 +66,9 @@ func run(ctx context.Context, o options, out io.Writer) (err error) {
 	defer func() {
 		err = errors.Join(err, d.end(err), os.RemoveAll(d.dir))
 	}()
+	if o.standins {
+		return d.standInsOnly(ctx)
+	}
 	if err := d.startCloud(); err != nil { //nolint:contextcheck // what runs is ended in order, not with the context
 		return err
 	}
@@ -93,13 +98,27 @@ func (d *demo) startCloud() (err error) {
 		return err
 	}
 	d.env = []string{
+		"CINELOG_LOG=" + d.cloud.Mongo, "CINELOG_VIEWS=" + d.cloud.Mongo, "CINELOG_BUS=aws:cinelog",
+		"CINELOG_BLOBS=s3://cinelog?path-style=true&endpoint=" + d.cloud.S3,
 		"AWS_REGION=" + backends.Region, "AWS_ACCESS_KEY_ID=" + d.cloud.AccessKey, "AWS_SECRET_ACCESS_KEY=" + d.cloud.SecretKey,
 		"AWS_ENDPOINT_URL_SNS=" + d.cloud.AWS, "AWS_ENDPOINT_URL_SQS=" + d.cloud.AWS, "AWS_ENDPOINT_URL_STS=" + d.cloud.AWS,
 	}
-	d.flags = []string{
-		"--log", d.cloud.Mongo, "--views", d.cloud.Mongo, "--bus", "aws:cinelog",
-		"--blobs", "s3://cinelog?path-style=true&endpoint=" + url.QueryEscape(d.cloud.S3),
+	return nil
+}
+
+// standInsOnly prints lines for a shell on standard output, and what it tells on standard error.
+func (d *demo) standInsOnly(ctx context.Context) error {
+	lines := d.out
+	d.out = os.Stderr
+	if err := d.startCloud(); err != nil { //nolint:contextcheck // what runs is ended in order, not with the context
+		return err
 	}
+	for _, setting := range d.env {
+		name, value, _ := strings.Cut(setting, "=")
+		_, _ = fmt.Fprintf(lines, "export %s='%s'\n", name, value)
+	}
+	d.tell("They stay up until Ctrl-C.")
+	<-ctx.Done()
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,7 +36,7 @@ func (d *demo) start(roles, listen string) error {
 		return err
 	}
 	defer func() { _ = log.Close() }()
-	args := slices.Concat([]string{"--data", data}, d.flags, []string{"serve", "--roles", roles, "--listen", listen})
+	args := []string{"--data", data, "serve", "--roles", roles, "--listen", listen}
 	p.cmd = exec.CommandContext(context.Background(), d.binary, args...) //nolint:gosec // our own program; end ends it
 	p.cmd.Env = append(os.Environ(), d.env...)
 	p.cmd.Stderr = log
@@ -129,7 +128,7 @@ func (d *demo) end(failed error) error {
 
 // command runs a command of the program to its end and returns what it printed.
 func (d *demo) command(ctx context.Context, args ...string) ([]byte, error) {
-	args = slices.Concat([]string{"--data", filepath.Join(d.dir, "cli")}, d.flags, args)
+	args = append([]string{"--data", filepath.Join(d.dir, "cli")}, args...)
 	cmd := exec.CommandContext(ctx, d.binary, args...) //nolint:gosec // our own program
 	cmd.Env = append(os.Environ(), d.env...)
 	var out, said bytes.Buffer
