@@ -98,7 +98,7 @@ func (w *Worker) sweepVideo(ctx context.Context, id domain.VideoID, abandoned fu
 		attempt, ok := attemptOf(id, b.Key)
 		return !ok || attempt > v.Attempt || (attempt == v.Attempt && v.InWork())
 	}
-	for _, prefix := range []string{mediaPrefix(id), sourcesPrefix(id)} {
+	for _, prefix := range BlobPrefixes(id) {
 		if err := w.sweepPrefix(ctx, prefix, keep); err != nil {
 			return fmt.Errorf("sweep %s: %w", prefix, err)
 		}

@@ -123,6 +123,9 @@ const (
 	mediaRoot   = "media/"
 )
 
+// BlobPrefixes returns what the keys of a video's blobs begin with.
+func BlobPrefixes(id domain.VideoID) []string { return []string{mediaPrefix(id), sourcesPrefix(id)} }
+
 func sourcesPrefix(id domain.VideoID) string { return sourcesRoot + string(id) + "/" }
 
 func mediaPrefix(id domain.VideoID) string { return mediaRoot + string(id) + "/" }

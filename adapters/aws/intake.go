@@ -45,6 +45,7 @@ type held struct {
 	receipt  string
 	received int
 	sent     time.Time
+	answer   []*held       // the messages that came with it, itself included
 	lost     chan struct{} // closed when the lease is lost
 
 	// Guarded by intake.mu.
@@ -199,20 +200,23 @@ func (in *intake) capacity() int {
 	return in.slots + in.bus.opts.Prefetch
 }
 
-// take notes messages that SQS has given to a poller.
-func (in *intake) take(messages []*held) {
+// take notes the messages of an answer of SQS.
+func (in *intake) take(answer []*held) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	for _, h := range messages {
-		in.leases[h.receipt] = h
+	for _, h := range answer {
+		in.leases[h.receipt], h.answer = h, answer
 	}
 }
 
-// claim returns a message that was taken.
-func (in *intake) claim(receipt string) *held {
+// claim returns the answer that a message came with.
+func (in *intake) claim(receipt string) []*held {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.leases[receipt]
+	if h := in.leases[receipt]; h != nil {
+		return h.answer
+	}
+	return nil
 }
 
 // unread returns the messages that watermill-aws has let go when it ended.

@@ -14,10 +14,12 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// poller is a watermill-aws subscriber on one queue. That one receives, decodes and starts over after errors. What it
+// poller is a watermill-aws subscriber on one queue. That one receives, hands over and starts again after errors. What it
 // does not do is done in its client, around its requests: it asks only while there is room, the leases of a whole
-// answer are kept from the moment it comes, and deleting is left to the settler. So nothing is lost where the
-// subscriber lets the rest of an answer go, as it does when it ends.
+// answer are kept from the moment it comes, and deleting is left to the settler.
+//
+// It deals with the messages of an answer one by one, and lets the others go when one is not acknowledged or when it
+// ends. So only the first goes through it, and stands for the whole answer.
 type poller struct {
 	intake *intake
 	queue  queue
@@ -39,12 +41,13 @@ func (p *poller) run() {
 		return
 	}
 	for m := range msgs {
-		h := p.intake.claim(m.Metadata.Get(metaReceipt))
+		answer := p.intake.claim(m.Metadata.Get(metaReceipt))
 		m.Ack()
-		if h == nil || !p.decoded(h) || !p.keep(h) {
-			continue
+		for _, h := range answer {
+			if p.decoded(h) && p.keep(h) {
+				p.intake.arrived <- h
+			}
 		}
-		p.intake.arrived <- h
 	}
 	_ = p.sub.Close()
 }
@@ -121,6 +124,9 @@ func (p *poller) intercept(
 		out, metadata, err := next.HandleInitialize(pollCtx, in)
 		answer, _ := out.Result.(*sqsapi.ReceiveMessageOutput)
 		p.answered(ctx, room, answer, err)
+		if err == nil && len(answer.Messages) > 1 {
+			answer.Messages = answer.Messages[:1]
+		}
 		return out, metadata, err
 	}
 	return next.HandleInitialize(ctx, in)

@@ -17,8 +17,10 @@ import (
 )
 
 const (
-	bufferSize = 1 << 20
-	buffers    = 4 // of one Put: one is read and written, the others wait for their digest
+	// bufferSize is also how much is written at once. Larger writes make Linux take larger pieces of memory for its
+	// cache, which are seldom at hand: with 1 MiB, 2 GiB cost 4.2 s of a CPU, with 256 KiB 2.1 s.
+	bufferSize = 256 << 10
+	buffers    = 8 // of one Put: one is read and written, the others wait for their digest
 	// writeback is how many bytes are written before the disk is told to begin with them.
 	writeback = 8 << 20
 )

@@ -69,6 +69,24 @@ func (r *LogReader) ReadStream(ctx context.Context, stream string, after int) ([
 	return events, nil
 }
 
+// Streams returns the ids of all streams, sorted.
+func (r *LogReader) Streams(ctx context.Context) ([]string, error) {
+	o := options.Find().SetSort(bson.D{{Key: "stream", Value: 1}}).SetProjection(bson.D{{Key: "stream", Value: 1}})
+	found, err := r.commits.Find(ctx, bson.D{{Key: "version", Value: 1}}, o)
+	var first []commitDoc
+	if err == nil {
+		err = found.All(ctx, &first)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the streams: %w", unavailable(ctx, err))
+	}
+	ids := make([]string, len(first))
+	for i, c := range first {
+		ids[i] = c.Stream
+	}
+	return ids, nil
+}
+
 // ReadCommit implements commands.EventLog.
 func (r *LogReader) ReadCommit(ctx context.Context, id string) ([]domain.Recorded, error) {
 	events, err := r.read(ctx, bson.D{{Key: "id", Value: id}}, options.Find(), -1, func(domain.Recorded) bool { return true })

@@ -90,6 +90,27 @@ func (r *LogReader) ReadCommit(ctx context.Context, id string) ([]domain.Recorde
 	return events, nil
 }
 
+// Streams returns the ids of all streams, sorted.
+func (r *LogReader) Streams(ctx context.Context) ([]string, error) {
+	rows, err := r.db.QueryContext(ctx, "SELECT DISTINCT stream FROM commits ORDER BY stream")
+	if err != nil {
+		return nil, fmt.Errorf("list the streams: %w", unavailable(err))
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("list the streams: %w", unavailable(err))
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("list the streams: %w", unavailable(err))
+	}
+	return ids, nil
+}
+
 // read returns the events of the commits that a statement selects, those that keep allows, up to limit if that is not
 // negative.
 func (r *LogReader) read(ctx context.Context, limit int, keep func(domain.Recorded) bool, stmt *sql.Stmt, args ...any) ([]domain.Recorded, error) {

@@ -99,7 +99,9 @@ func storageAway(t *testing.T, binary string) {
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	body := io.MultiReader(bytes.NewReader(half), &gate{reached, goOn}, bytes.NewReader(half))
 	answers := make(chan reply, 1)
-	go func() { answers <- m.ask(http.MethodPut, cl.server+"/v1/videos/"+cut+"/source", body, int64(2*len(half))) }()
+	go func() {
+		answers <- m.ask(http.MethodPut, cl.server+"/v1/videos/"+cut+"/source", body, int64(2*len(half)))
+	}()
 	<-reached
 	eventually(t, time.Minute, func() string {
 		for piece := range inWorkOf(t, worker) {

@@ -150,6 +150,7 @@ func (o *opener) openLog(ctx context.Context) (log eventLog, alone bool, err err
 type logReader interface {
 	projections.Log
 	ReadStream(ctx context.Context, stream string, after int) ([]domain.Recorded, error)
+	Streams(ctx context.Context) ([]string, error)
 	VerifyChain(ctx context.Context) (findings []string, err error)
 }
 

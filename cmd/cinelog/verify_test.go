@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cinelog/cinelog/adapters/localfs"
+	"github.com/cinelog/cinelog/adapters/sqlite"
+	"github.com/cinelog/cinelog/domain"
+)
+
+// storedVideo is a video with a source, in the log and in storage; failed says that its attempt has ended.
+func storedVideo(t *testing.T, dir string, failed bool) (key string) {
+	t.Helper()
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, err := domain.NewVideoID()
+	must(err)
+	store, err := localfs.Open(filepath.Join(dir, "blobs"))
+	must(err)
+	blob, err := store.Put(t.Context(), "sources/"+string(id)+"/first", strings.NewReader("a source"))
+	must(err)
+	must(store.Close())
+	log, err := sqlite.OpenLog(t.Context(), dir)
+	must(err)
+	events := []domain.Event{domain.VideoCreated{}, domain.VideoUploaded{Attempt: 1, Source: blob}}
+	if failed {
+		events = append(events, domain.SourceRejected{Attempt: 1, Failure: domain.Failure{Code: domain.NotAVideo}})
+	}
+	_, err = log.Append(t.Context(), domain.Commit{ID: string(id), Stream: string(id), Events: events})
+	must(err)
+	must(log.Close())
+	return blob.Key
+}
+
+func TestVerifyFindsWhatIsWrongWithMedia(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	lost, cut, changed, sound := storedVideo(t, dir, true), storedVideo(t, dir, true), storedVideo(t, dir, true), storedVideo(t, dir, true)
+	inWork := storedVideo(t, dir, false)
+	if out := cinelog(t, exitDone, "--data", dir, "verify"); !strings.Contains(out, "of 5 videos, 5 media files") {
+		t.Errorf("nothing is wrong, but it says:\n%s", out)
+	}
+	write := func(key, content string) {
+		t.Helper()
+		path := filepath.Join(dir, "blobs", filepath.FromSlash(key))
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "blobs", filepath.FromSlash(lost))); err != nil {
+		t.Fatal(err)
+	}
+	write(cut, "a sour")
+	write(changed, "a sourcE")
+	write(sound+"-2", "left over")
+	write(inWork+"-2", "will be named")
+	write("media/nobody/a1/x", "left over")
+	want := []finding{
+		{"media", lost + " is missing", ""},
+		{"media", cut + " has 6 bytes, the log says 8", ""},
+		{"media", changed + " has other content than was recorded", ""},
+		{"orphans", sound + "-2 is stored but no event names it", ""},
+		{"orphans", "media/nobody/a1/x is stored but no event names it", ""},
+	}
+	if diff := cmp.Diff(want, findings(t, dir)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	want = slices.DeleteFunc(want, func(f finding) bool { return strings.Contains(f.What, "other content") })
+	if diff := cmp.Diff(want, findings(t, dir, "--quick")); diff != "" {
+		t.Errorf("--quick: -want +got:\n%s", diff)
+	}
+}
+
+// findings are what verify finds, without the hints.
+func findings(t *testing.T, dir string, flags ...string) (found []finding) {
+	t.Helper()
+	out := cinelog(t, exitFailed, append([]string{"--data", dir, "--json", "verify"}, flags...)...)
+	for line := range strings.Lines(out) {
+		var f finding
+		if err := json.Unmarshal([]byte(line), &f); err != nil || f.Hint == "" {
+			t.Fatalf("%s: %v", line, err)
+		}
+		f.Hint = ""
+		found = append(found, f)
+	}
+	return found
+}
