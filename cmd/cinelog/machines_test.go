@@ -152,7 +152,7 @@ func TestManyProcesses(t *testing.T) {
 		t.Errorf("verify: %s", out)
 	}
 	for _, rebuilt := range []string{"catalog", "playback", "analytics"} {
-		if out := m.mustRun("replay", rebuilt); !strings.Contains(out, "equal to the live one") {
+		if out := m.mustRun("replay", rebuilt); !strings.Contains(out, "equal to the one in use") {
 			t.Errorf("replay: %s", out)
 		}
 	}
