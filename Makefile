@@ -32,6 +32,7 @@ run: ## serve on http://127.0.0.1:8080 with ./data
 
 test: ## the tests
 	@scripts/setup test
+	@cd test/deploy && $(GO) tool -modfile=../../tools/go.mod gotestsum --format pkgname -- -timeout 14m ./...
 	@$(GOTESTSUM) --format pkgname -- -timeout 14m ./...
 
 test-long: ## the tests with hundreds of kills
