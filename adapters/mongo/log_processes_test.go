@@ -161,7 +161,8 @@ func appendAsTold(uri string) {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		var writers, total int
-		if _, err := fmt.Sscan(lines.Text(), &writers, &total); err == nil {
+		_, err := fmt.Sscan(lines.Text(), &writers, &total)
+		if err == nil {
 			err = appendMany(ctx, l, writers, total)
 		}
 		if err != nil {

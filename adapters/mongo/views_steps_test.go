@@ -160,7 +160,7 @@ func TestLargeSave(t *testing.T) {
 	rows := rowMap{}
 	var want []contract.Row
 	for i := range 3 {
-		row := contract.Row{Text: strings.Repeat(strconv.Itoa(i), 5<<19)}
+		row := contract.Row{Text: strings.Repeat(strconv.Itoa(i), 9<<18)}
 		rows[fmt.Sprint("k", i)] = row
 		want = append(want, row)
 	}
@@ -204,9 +204,10 @@ func TestServerDiesUnderProjectors(t *testing.T) {
 	if _, err := connect(t, uri).Provision(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
-	story := manyTitles(200)
-	for i := range 200 {
-		story.Add(fmt.Sprint("v", i%50), domain.VideoPublished{})
+	const videos = 100
+	story := manyTitles(videos)
+	for i := range videos {
+		story.Add(fmt.Sprint("v", i%30), domain.VideoPublished{})
 	}
 	var wg sync.WaitGroup
 	applied := make(chan struct{}, len(story.Events))
@@ -229,7 +230,7 @@ func TestServerDiesUnderProjectors(t *testing.T) {
 		})
 	}
 	for range 4 {
-		for range 15 {
+		for range 8 {
 			<-applied
 		}
 		server.Stop(t)
@@ -237,7 +238,7 @@ func TestServerDiesUnderProjectors(t *testing.T) {
 	}
 	wg.Wait()
 	done, err := catalogs[0].Verify(t.Context(), story, nil)
-	if err != nil || done.Rows != 200 || done.Position != 400 || len(done.Different) > 0 {
+	if err != nil || done.Rows != videos || done.Position != 2*videos || len(done.Different) > 0 {
 		t.Errorf("afterwards: %+v, %v", done, err)
 	}
 }
