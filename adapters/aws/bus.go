@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -150,6 +151,12 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	if o.Config.Credentials != nil {
+		if _, err := o.Config.Credentials.Retrieve(ctx); err != nil {
+			return nil, fmt.Errorf("no AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give "+
+				"this machine a role: %w", err)
+		}
+	}
 	o.Config.HTTPClient = keepingConnections(o.Config.HTTPClient)
 	b := &Bus{
 		opts: o, log: o.Log, sns: sns.NewFromConfig(o.Config), sqs: sqs.NewFromConfig(o.Config),
@@ -245,7 +252,7 @@ func (b *Bus) group(ctx context.Context, topic, name string) (*group, error) {
 		if b.opts.DoNotCreate || t.Work {
 			return nil, fmt.Errorf("%w: topic %s has no group %s: name it in Options.Topics", domain.ErrNotFound, topic, name)
 		}
-		t.Groups = append(t.Groups[:len(t.Groups):len(t.Groups)], Group{Name: name})
+		t.Groups = append(slices.Clip(t.Groups), Group{Name: name})
 		if _, err := b.provision(ctx, []Topic{{Name: topic, Groups: []Group{{Name: name}}}}); err != nil {
 			return nil, fmt.Errorf("declare group %s of topic %s: %w", name, topic, err)
 		}

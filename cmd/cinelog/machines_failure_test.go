@@ -24,6 +24,7 @@ func TestBadLuckAcrossMachines(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T, binary string){
 		"WorkerKilled": workerKilled, "WorkerFrozen": workerFrozen,
 		"MessagesAway": messagesAway, "StorageAway": storageAway, "DatabaseAway": databaseAway,
+		"StartsWrong": startsWrong,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

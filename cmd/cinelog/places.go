@@ -110,7 +110,15 @@ func (o *opener) mongo(ctx context.Context, uri string) (*mongo.DB, error) {
 	if db, err = keep(o, db, err); err == nil {
 		o.mongos[uri] = db
 	}
-	return db, err
+	return db, unreached(err, "is the server up? --log and --views say where it is")
+}
+
+// unreached says what to look at when nothing answers at a place.
+func unreached(err error, hint string) error {
+	if errors.Is(err, domain.ErrUnavailable) {
+		return fmt.Errorf("%w (%s)", err, hint)
+	}
+	return err
 }
 
 // eventLog is the log, to append to and to read from.
@@ -199,7 +207,7 @@ func (o *opener) openBlobs(ctx context.Context) (media, error) {
 		return media{}, err
 	}
 	if err := s.Check(ctx); err != nil {
-		return media{}, err
+		return media{}, unreached(err, "is it up? the endpoint in --blobs says where it is")
 	}
 	return media{Blobs: s, Media: s, sum: s.Sum, url: s.MediaURL, origin: s.MediaOrigin(), check: s.Check}, nil
 }
@@ -231,7 +239,7 @@ func (o *opener) openBus(ctx context.Context) (messageBus, error) {
 	options.DoNotCreate, options.MaxReceive = true, o.tries
 	b, err := aws.Open(ctx, options)
 	if b, err = keep(o, b, err); err != nil {
-		return nil, err
+		return nil, unreached(err, "is there a way to it? AWS_REGION and AWS_ENDPOINT_URL say where it is")
 	}
 	checkpoint, err := o.relayCheckpoint(ctx)
 	return awsBus{b, checkpoint}, err
