@@ -154,8 +154,8 @@ func text(payload string) *message.Message {
 }
 
 // topic has one group.
-func topic(name, group string, types ...string) []aws.Topic {
-	return []aws.Topic{{Name: name, Groups: []aws.Group{{Name: group, Types: types}}}}
+func topic(name, group string) []aws.Topic {
+	return []aws.Topic{{Name: name, Groups: []aws.Group{{Name: group}}}}
 }
 
 // letters waits until there are n dead letters.

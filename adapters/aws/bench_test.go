@@ -3,14 +3,12 @@ package aws_test
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -20,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cinelog/cinelog/adapters/aws"
+	"github.com/cinelog/cinelog/adapters/bus"
 	"github.com/cinelog/cinelog/adapters/contract"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
@@ -59,42 +58,49 @@ func BenchmarkPipeline(b *testing.B) {
 
 func benchRelay(b *testing.B, n int) time.Duration {
 	b.Helper()
-	bus := open(b, aws.Options{Topics: []aws.Topic{{Name: "events", Groups: []aws.Group{{Name: "g"}}}}})
-	router, err := message.NewRouter(message.RouterConfig{}, watermill.NewSlogLogger(slog.New(slog.DiscardHandler)))
-	if err != nil {
-		b.Fatal(err)
-	}
+	queues := open(b, aws.Options{Topics: topic(bus.TopicEvents, "g")})
+	sub := &ready{Subscriber: queues.Subscriber("g"), all: make(chan struct{})}
+	relay := bus.NewRelay("relay", publisher(b, queues), &checkpoints{})
+	var handled atomic.Int64
+	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
-	var handled atomic.Int64
-	sub := bus.Subscriber("g")
-	for i := range 4 {
-		router.AddConsumerHandler(strconv.Itoa(i), "events", sub, func(m *message.Message) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return bus.ConsumeEvents(ctx, bus.Consumer{Subscriber: sub, Concurrency: 4}, func(context.Context, domain.Recorded) error {
 			if handled.Add(1) == int64(n) {
-				cancel()
+				close(done)
 			}
 			return nil
 		})
-	}
-	pub, err := bus.Publisher()
-	if err != nil {
+	})
+	<-sub.all // the bare one knows its queue, too
+	began := time.Now()
+	if _, err := projections.CatchUp(b.Context(), eventLog(n), relay, projections.CatchUpOptions{}); err != nil {
 		b.Fatal(err)
 	}
-	relay := &aws.Relay{Name: "relay", Topic: "events", Publisher: pub, Checkpoints: &checkpoints{}, Message: eventMessage}
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return router.Run(ctx) })
-	<-router.Running() // the bare one knows its queue, too
-	began := time.Now()
-	g.Go(func() error {
-		_, err := projections.CatchUp(context.WithoutCancel(ctx), eventLog(n), relay, projections.CatchUpOptions{})
-		return err
-	})
-	<-ctx.Done()
+	<-done
 	took := time.Since(began)
+	cancel()
 	if err := g.Wait(); err != nil {
 		b.Fatal(err)
 	}
 	return took
+}
+
+// ready tells when four have subscribed.
+type ready struct {
+	message.Subscriber
+	n   atomic.Int64
+	all chan struct{}
+}
+
+func (r *ready) Subscribe(ctx context.Context, topic string) (<-chan *message.Message, error) {
+	msgs, err := r.Subscriber.Subscribe(ctx, topic)
+	if r.n.Add(1) == 4 {
+		close(r.all)
+	}
+	return msgs, err
 }
 
 // benchBare is what one would write for one topic and one queue: batches of ten, as many at once as the relay has.
@@ -102,7 +108,7 @@ func benchBare(b *testing.B, n int) time.Duration {
 	b.Helper()
 	account := account(b, backends.AWS(b))
 	name := prefix()
-	open(b, aws.Options{Prefix: name, Topics: []aws.Topic{{Name: "events", Groups: []aws.Group{{Name: "g"}}}}})
+	open(b, aws.Options{Prefix: name, Topics: topic("events", "g")})
 	topics, queues := sns.NewFromConfig(account), sqs.NewFromConfig(account)
 	topic, err := topics.CreateTopic(b.Context(), &sns.CreateTopicInput{Name: awssdk.String(name + "-events")})
 	if err != nil {
@@ -141,18 +147,19 @@ func benchBare(b *testing.B, n int) time.Duration {
 func barePublish(ctx context.Context, c *sns.Client, topic *string, batch []domain.Recorded) error {
 	in := &sns.PublishBatchInput{TopicArn: topic}
 	for i, e := range batch {
-		m, err := eventMessage(ctx, e)
+		body, err := domain.MarshalCloudEvent(e)
 		if err != nil {
 			return err
 		}
-		attributes := map[string]snstypes.MessageAttributeValue{
-			"_watermill_message_uuid": {DataType: awssdk.String("String"), StringValue: &m.UUID},
-		}
-		for k, v := range m.Metadata {
+		attributes := map[string]snstypes.MessageAttributeValue{}
+		for k, v := range map[string]string{
+			"_watermill_message_uuid": fmt.Sprintf("event-%d", e.Position), "type": domain.EventType(e.Event), "video": e.Stream,
+			"position": fmt.Sprint(e.Position), "correlation": e.Meta.Correlation,
+		} {
 			attributes[k] = snstypes.MessageAttributeValue{DataType: awssdk.String("String"), StringValue: &v}
 		}
 		in.PublishBatchRequestEntries = append(in.PublishBatchRequestEntries, snstypes.PublishBatchRequestEntry{
-			Id: awssdk.String(strconv.Itoa(i)), Message: awssdk.String(string(m.Payload)), MessageAttributes: attributes,
+			Id: awssdk.String(strconv.Itoa(i)), Message: awssdk.String(string(body)), MessageAttributes: attributes,
 		})
 	}
 	out, err := c.PublishBatch(ctx, in)
@@ -171,6 +178,9 @@ func bareReceive(ctx context.Context, c *sqs.Client, queue *string) (int, error)
 	}
 	in := &sqs.DeleteMessageBatchInput{QueueUrl: queue}
 	for i, m := range out.Messages {
+		if _, err := domain.UnmarshalCloudEvent([]byte(*m.Body)); err != nil {
+			return 0, err
+		}
 		in.Entries = append(in.Entries, sqstypes.DeleteMessageBatchRequestEntry{
 			Id: awssdk.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle,
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -51,10 +52,7 @@ func failure(msg *message.Message) (reason string, rejected bool) {
 
 // bury puts a message into the group's dead letters as it came, with the failure as one more attribute.
 func (b *Bus) bury(ctx context.Context, g *group, h *held, reason string) error {
-	w := wire{body: h.wire.body, attributes: map[string]string{}}
-	for k, v := range h.wire.attributes {
-		w.attributes[k] = v
-	}
+	w := wire{body: h.wire.body, attributes: maps.Clone(h.wire.attributes)}
 	delete(w.attributes, metaFailure) // of an earlier death
 	for reason = cut(toText(reason), maxReason); reason != ""; reason = cut(reason, len(reason)/2) {
 		f, err := json.Marshal(failed{Reason: reason, Attempts: h.received, Published: h.sent, Died: b.opts.Now().UTC()})

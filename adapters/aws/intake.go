@@ -109,7 +109,7 @@ func (in *intake) join(ctx context.Context, s *subscription) bool {
 	in.ring()
 	s.intake = in
 	ctx, cancel := context.WithCancel(ctx)
-	unlink := context.AfterFunc(in.ctx, cancel)
+	unlink := context.AfterFunc(in.ctx, cancel) //nolint:contextcheck // whichever ends first
 	in.subscriptions.Go(func() {
 		s.run(ctx)
 		unlink()
@@ -147,7 +147,7 @@ func (in *intake) run() {
 	in.mu.Unlock()
 	polling.Wait()
 	for _, h := range in.unread() {
-		in.giveBack(in.ctx, h)
+		in.giveBack(h)
 		in.drop(h)
 	}
 	close(polled)
@@ -178,7 +178,7 @@ func (in *intake) dispatch(polled <-chan struct{}) {
 			waiting = waiting[1:]
 		case <-in.ctx.Done():
 			for _, h := range waiting {
-				in.giveBack(in.ctx, h)
+				in.giveBack(h)
 				in.drop(h)
 			}
 			waiting = nil
@@ -272,7 +272,7 @@ func (in *intake) ack(ctx context.Context, h *held) {
 	in.settler.delete(h)
 }
 
-func (in *intake) giveBack(ctx context.Context, h *held) {
+func (in *intake) giveBack(h *held) {
 	if in.settle(h) {
 		in.settler.hide(h, 0)
 	}
@@ -281,7 +281,7 @@ func (in *intake) giveBack(ctx context.Context, h *held) {
 func (in *intake) nack(ctx context.Context, h *held, msg *message.Message) {
 	reason, rejected := failure(msg)
 	if ctx.Err() != nil && !rejected {
-		in.giveBack(ctx, h) // it failed because we are leaving: that is not the message's fault
+		in.giveBack(h) // it failed because we are leaving: that is not the message's fault
 		return
 	}
 	if !in.settle(h) {

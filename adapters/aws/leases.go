@@ -101,6 +101,6 @@ func visibility(i int, receipt string, d time.Duration) sqstypes.ChangeMessageVi
 	whole := min(max(0, (d+time.Second-1)/time.Second), 12*3600)
 	return sqstypes.ChangeMessageVisibilityBatchRequestEntry{
 		Id: awssdk.String(strconv.Itoa(i)), ReceiptHandle: &receipt,
-		VisibilityTimeout: int32(whole), //nolint:gosec // 43200 at most
+		VisibilityTimeout: int32(whole),
 	}
 }

@@ -87,7 +87,7 @@ func (p *poller) keep(h *held) bool {
 	if !surplus {
 		return true
 	}
-	in.giveBack(in.ctx, h)
+	in.giveBack(h)
 	in.drop(h)
 	return false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -152,9 +153,7 @@ func (b *Bus) planQueue(ctx context.Context, name string, want map[string]string
 		return nil, err
 	}
 	all := map[string]string{"MessageRetentionPeriod": seconds(retention)}
-	for k, v := range want {
-		all[k] = v
-	}
+	maps.Copy(all, want)
 	have, url, err := b.queueAttributes(ctx, name)
 	if err != nil {
 		return nil, err
@@ -166,7 +165,7 @@ func (b *Bus) planQueue(ctx context.Context, name string, want map[string]string
 		}}}, nil
 	}
 	var actions []Action
-	for _, k := range sortedKeys(all) {
+	for _, k := range slices.Sorted(maps.Keys(all)) {
 		if sameSetting(have[k], all[k]) {
 			continue
 		}
@@ -304,12 +303,3 @@ func sameSetting(have, want string) bool {
 }
 
 func seconds(d time.Duration) string { return strconv.Itoa(int(d / time.Second)) }
-
-func sortedKeys(m map[string]string) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}

@@ -134,46 +134,55 @@ func TestAStartSaysWhatIsMissing(t *testing.T) {
 	}{
 		"nothing": {lose: func(testing.TB, string) error { return nil }},
 		"topic": {says: "create topic", lose: func(tb testing.TB, name string) error {
+			tb.Helper()
 			_, err := topics(tb).DeleteTopic(tb.Context(), &sns.DeleteTopicInput{TopicArn: arn(name)})
 			return err
 		}},
 		"queue": {says: "create queue", lose: func(tb testing.TB, name string) error {
+			tb.Helper()
 			_, err := queues(tb).DeleteQueue(tb.Context(), &sqs.DeleteQueueInput{QueueUrl: queueURL(tb, name+"-events-some")})
 			return err
 		}},
 		"dead letters": {says: "create queue", lose: func(tb testing.TB, name string) error {
+			tb.Helper()
 			_, err := queues(tb).DeleteQueue(tb.Context(), &sqs.DeleteQueueInput{QueueUrl: queueURL(tb, name+"-tasks-workers-dead")})
 			return err
 		}},
 		"subscription": {says: "subscribe queue", lose: func(tb testing.TB, name string) error {
+			tb.Helper()
 			_, err := topics(tb).Unsubscribe(tb.Context(), &sns.UnsubscribeInput{SubscriptionArn: subscription(tb, name)})
 			return err
 		}},
 		"raw delivery": {says: "set RawMessageDelivery", lose: func(tb testing.TB, name string) error {
+			tb.Helper()
 			_, err := topics(tb).SetSubscriptionAttributes(tb.Context(), &sns.SetSubscriptionAttributesInput{
 				SubscriptionArn: subscription(tb, name), AttributeName: awssdk.String("RawMessageDelivery"), AttributeValue: awssdk.String("false"),
 			})
 			return err
 		}},
 		"filter": {says: "set FilterPolicy", lose: func(tb testing.TB, name string) error {
+			tb.Helper()
 			_, err := topics(tb).SetSubscriptionAttributes(tb.Context(), &sns.SetSubscriptionAttributesInput{
 				SubscriptionArn: subscription(tb, name), AttributeName: awssdk.String("FilterPolicy"), AttributeValue: awssdk.String(`{"type":["b.v1"]}`),
 			})
 			return err
 		}},
 		"access": {says: "set Policy", lose: func(tb testing.TB, name string) error {
+			tb.Helper()
 			_, err := queues(tb).SetQueueAttributes(tb.Context(), &sqs.SetQueueAttributesInput{
 				QueueUrl: queueURL(tb, name+"-events-some"), Attributes: map[string]string{"Policy": `{"Version":"2012-10-17","Statement":[]}`},
 			})
 			return err
 		}},
 		"redrive": {says: "set RedrivePolicy", lose: func(tb testing.TB, name string) error {
+			tb.Helper()
 			_, err := queues(tb).SetQueueAttributes(tb.Context(), &sqs.SetQueueAttributesInput{
 				QueueUrl: queueURL(tb, name+"-tasks-workers"), Attributes: map[string]string{"RedrivePolicy": ""},
 			})
 			return err
 		}},
 		"a setting": {lose: func(tb testing.TB, name string) error {
+			tb.Helper()
 			_, err := queues(tb).SetQueueAttributes(tb.Context(), &sqs.SetQueueAttributesInput{
 				QueueUrl: queueURL(tb, name+"-tasks-workers"), Attributes: map[string]string{"MessageRetentionPeriod": "60"},
 			})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -93,7 +94,7 @@ func TestBatchesStayUnderTheirLimits(t *testing.T) {
 		want := map[string]bool{}
 		for i := range 37 {
 			m := text(strings.Repeat("x", i*5000)) // 3.3 MB in all
-			m.Metadata.Set(aws.MetaPriority, fmt.Sprint(i%2))
+			m.Metadata.Set(aws.MetaPriority, strconv.Itoa(i%2))
 			msgs, want[m.UUID] = append(msgs, m), true
 		}
 		publish(t, b, topic, msgs...)

@@ -52,7 +52,8 @@ func (s *subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 	for range 2 {
 		in := s.intakes[topic]
 		if in == nil {
-			if in, err = s.bus.newIntake(g); err != nil {
+			in, err = s.bus.newIntake(g) //nolint:contextcheck // lives as long as any of its subscriptions
+			if err != nil {
 				return nil, fmt.Errorf("subscribe to %s: %w", topic, err)
 			}
 			s.intakes[topic] = in
@@ -126,14 +127,14 @@ func (s *subscription) handle(ctx context.Context, h *held) {
 			cancel() // the handler must not go on
 		case <-ending:
 			if out != nil {
-				s.intake.giveBack(ctx, h)
+				s.intake.giveBack(h)
 				return
 			}
 			// Its context has ended; what the handler makes of that still counts, if it hurries.
 			ending = nil
 			graceOver = time.After(s.intake.bus.opts.Grace)
 		case <-graceOver:
-			s.intake.giveBack(ctx, h)
+			s.intake.giveBack(h)
 			return
 		}
 	}

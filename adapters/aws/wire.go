@@ -54,7 +54,7 @@ func encode(msg *message.Message) (wire, error) {
 			continue // reads the same as none, and an empty attribute is refused
 		}
 		if !validName(name) {
-			return wire{}, fmt.Errorf("%w: metadata %q of message %s: SNS and SQS take names of letters, digits, _, - and .",
+			return wire{}, fmt.Errorf("%w: metadata %q of message %s: names that SNS and SQS take have letters, digits, _ - and dots",
 				domain.ErrInvalid, name, msg.UUID)
 		}
 		if !validText(value) {
