@@ -127,8 +127,11 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 		name string
 		add  func(context.Context) error
 	}{
-		{roleRelay, a.addRelay}, {roleTranscoder, a.addTranscoder}, {roleProjector, a.addProjector},
-		{roleAnalytics, a.addAnalytics}, {roleAPI, a.addAPI},
+		{roleRelay, a.addRelay},
+		{roleTranscoder, a.addTranscoder},
+		{roleProjector, a.addProjector},
+		{roleAnalytics, a.addAnalytics},
+		{roleAPI, a.addAPI},
 	} {
 		if cfg.does(role.name) {
 			if err := role.add(ctx); err != nil {
