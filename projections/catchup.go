@@ -19,7 +19,7 @@ type CatchUpOptions struct {
 const defaultBatch = 1000
 
 // CatchUp applies the log's events after t's checkpoint until there are no more, and returns where t stands then, also
-// beside an error. It reads the next batch while the last one is being applied.
+// beside an error. It reads the next batches while one is being applied.
 //
 // ErrConflict: another process applied the same events first; calling again goes on from the checkpoint.
 func CatchUp(ctx context.Context, log Log, t Target, o CatchUpOptions) (domain.Position, error) {
@@ -59,7 +59,7 @@ type batch struct {
 
 // readAhead sends the batches after a position until the head, an error or the end of ctx.
 func readAhead(ctx context.Context, log Log, after domain.Position, o CatchUpOptions) <-chan batch {
-	batches := make(chan batch)
+	batches := make(chan batch, 1) // one in work, one that waits, one that is being read: reader and writer rarely wait
 	go func() {
 		defer close(batches)
 		for o.Until == 0 || after < o.Until {

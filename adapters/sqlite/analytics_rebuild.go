@@ -173,7 +173,7 @@ type factScan struct {
 // scanFacts begins at the first fact.
 func scanFacts(ctx context.Context, q queryer, upTo domain.Position) (*factScan, error) {
 	rows, err := q.QueryContext(ctx, `SELECT position, day, time, kind, video, attempt, code, bytes FROM facts
-		WHERE position <= ? ORDER BY position`, int64(upTo))
+		WHERE position <= ? ORDER BY position`, int64(upTo)) //nolint:rowserrcheck // next looks at it
 	if err != nil {
 		return nil, unavailable(err)
 	}

@@ -127,8 +127,11 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 		name string
 		add  func(context.Context) error
 	}{
-		{roleRelay, a.addRelay}, {roleTranscoder, a.addTranscoder}, {roleProjector, a.addProjector},
-		{roleAnalytics, a.addAnalytics}, {roleAPI, a.addAPI},
+		{roleRelay, a.addRelay},
+		{roleTranscoder, a.addTranscoder},
+		{roleProjector, a.addProjector},
+		{roleAnalytics, a.addAnalytics},
+		{roleAPI, a.addAPI},
 	} {
 		if cfg.does(role.name) {
 			if err := role.add(ctx); err != nil {
@@ -203,12 +206,18 @@ func (a *app) addTranscoder(ctx context.Context) error {
 }
 
 // addProjector keeps the read models up to date: a message wakes a projection, the log decides.
-func (a *app) addProjector(context.Context) error {
+func (a *app) addProjector(ctx context.Context) error {
 	var fresh freshness
 	var wake []chan struct{}
 	for _, target := range a.views.targets() {
 		at, bell := projections.NewFreshness(), make(chan struct{}, 1)
 		fresh, wake = append(fresh, at), append(wake, bell)
+		if a.alone { // then nobody else builds it, and no query may see it half built: after a restore, or of a new version
+			_, err := projections.CatchUp(ctx, a.eventLog, target, projections.CatchUpOptions{Progress: at.Advance})
+			if err != nil && !errors.Is(err, domain.ErrUnavailable) && !errors.Is(err, domain.ErrConflict) {
+				return err
+			}
+		}
 		a.part(func(ctx context.Context) error {
 			return projections.Run(ctx, a.eventLog, target, bell, tick, at.Advance)
 		})

@@ -131,10 +131,10 @@ func (s *benchServer) send(id, path string) {
 	}
 }
 
-// until asks for a video ten times a second until ok says so.
+// until asks for a video five times a second until ok says so.
 func (s *benchServer) until(id string, ok func(answer) bool) {
 	s.b.Helper()
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		var v answer

@@ -47,7 +47,7 @@ func parsePlace(flag, value, usual string, schemes ...string) (place, error) {
 	scheme, rest, _ := strings.Cut(value, ":")
 	for _, known := range schemes {
 		switch {
-		case scheme != known && !(known == "mongodb" && scheme == "mongodb+srv"):
+		case scheme != known && (known != "mongodb" || scheme != "mongodb+srv"):
 			continue
 		case known == "mongodb" || known == "s3":
 			return place{known, value}, nil

@@ -145,6 +145,26 @@ func TestARunningServerNoticesAReplay(t *testing.T) {
 	eventually(t, time.Minute, func() string { return cmp.Diff(seen{"another", true, 10_000}, look(t, cl, id)) })
 }
 
+// A server that finds a log and no read models, or only those of another version, answers when they are whole.
+func TestTheFirstAnswerIsWhole(t *testing.T) {
+	t.Parallel()
+	const videos = 2000
+	dir, _ := logWithVideos(t, videos)
+	var page struct {
+		Facets map[string][]struct {
+			Value string `json:"value"`
+			Count int    `json:"count"`
+		} `json:"facets"`
+	}
+	cl := &client{server: serveForTest(t, dir).url()}
+	if err := cl.call(t.Context(), "GET", "/v1/videos?limit=1&facets=status", nil, &page); err != nil {
+		t.Fatal(err)
+	}
+	if got := page.Facets["status"]; len(got) != 1 || got[0].Value != "ready" || got[0].Count != videos {
+		t.Errorf("the first answer counts %+v, want %d that are ready", got, videos)
+	}
+}
+
 // logWithVideos is a data folder with nothing but a log.
 func logWithVideos(t *testing.T, n int) (dir string, ids []domain.VideoID) {
 	t.Helper()
