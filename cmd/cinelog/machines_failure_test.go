@@ -24,7 +24,8 @@ func TestBadLuckAcrossMachines(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T, binary string){
 		"WorkerKilled": workerKilled, "WorkerFrozen": workerFrozen,
 		"MessagesAway": messagesAway, "StorageAway": storageAway, "DatabaseAway": databaseAway,
-		"StartsWrong": startsWrong,
+		"StartsWrong": startsWrong, "MessagesShuffled": messagesShuffled, "PoisonMessages": poisonMessages,
+		"TwoOfEach": twoOfEach,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

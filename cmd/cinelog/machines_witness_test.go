@@ -93,24 +93,40 @@ func (w *witness) settled(limit time.Duration) {
 		if err != nil {
 			return err.Error()
 		}
-		backlogs, err := w.bus.Backlogs(ctx)
-		if err != nil {
-			return err.Error()
+		if published < head {
+			return fmt.Sprintf("published up to %d of %d", published, head)
 		}
-		for _, b := range backlogs {
-			if b.Ready+b.InWork > 0 {
-				return fmt.Sprintf("the queue of %s is not empty: %+v", b.Group, b)
-			}
-		}
-		after, err := w.log.Head(ctx)
-		if err != nil {
-			return err.Error()
-		}
-		if published < head || head != after {
-			return fmt.Sprintf("published up to %d of %d", published, after)
-		}
-		return ""
+		return w.undone(head)
 	})
+}
+
+// drained is settled where no relay of the program runs.
+func (w *witness) drained(limit time.Duration) {
+	w.t.Helper()
+	eventually(w.t, limit, func() string {
+		head, err := w.log.Head(w.t.Context())
+		if err != nil {
+			return err.Error()
+		}
+		return w.undone(head)
+	})
+}
+
+// undone says what is in the queues, or came into the log since it ended at head.
+func (w *witness) undone(head domain.Position) string {
+	backlogs, err := w.bus.Backlogs(w.t.Context())
+	if err != nil {
+		return err.Error()
+	}
+	for _, b := range backlogs {
+		if b.Ready+b.InWork > 0 {
+			return fmt.Sprintf("the queue of %s is not empty: %+v", b.Group, b)
+		}
+	}
+	if after, err := w.log.Head(w.t.Context()); err != nil || after != head {
+		return fmt.Sprintf("the log goes on: %d, %v", after, err)
+	}
+	return ""
 }
 
 // check holds log, media, read models and figures against each other.
