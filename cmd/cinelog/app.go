@@ -25,19 +25,19 @@ import (
 
 // The flow, and the order in which openApp puts it together:
 //
-//	client ─ web ─► commands.Service: load, decide, append ─► EVENT LOG (SQLite), one gapless global order
+//	client ─ web ─► commands.Service: load, decide, append ─► EVENT LOG (SQLite | MongoDB), one gapless global order
 //	                    ▲                                        │ read after position
 //	                    │                    ┌───────────────────┼──────────────────────────┐
 //	                    │                    ▼                   ▼                          ▼
 //	                    │             bus.Relay publishes   projections.Catalog/Playback   projections.Analytics
 //	                    │                    │                   ▼                          ▼
-//	                    │       Watermill: SQLite queues    read models (SQLite)       ◄─ web: GET, search
+//	                    │       Watermill: SQLite queues │ SNS─►SQS   read models (SQLite | MongoDB) ◄─ web: GET, search
 //	                    │          ┌─────────┴───────┬─────────────────┐ (a message wakes a projection; the log decides)
 //	                    │          ▼                 ▼                 ▼
 //	                    └─ commands.Transcoding   analytics, any other subscriber (own queue each)
 //	                         │ tasks, by lease
 //	                         ▼
-//	                       workers: FFmpeg in a cage ─► blobs (directory) ─► client plays straight from storage
+//	                       workers: FFmpeg in a cage ─► blobs (directory | S3) ─► client plays straight from storage
 
 // config is what openApp needs to know.
 type config struct {

@@ -39,6 +39,32 @@ func eventually(t *testing.T, limit time.Duration, what func() string) {
 	}
 }
 
+// asLongAsItMoves is eventually with a limit on the time without a new event: many videos share what machine there is.
+func asLongAsItMoves(t *testing.T, dir string, limit time.Duration, what func() string) {
+	t.Helper()
+	log, err := openLogToRead(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	var newest domain.Position
+	for moved := time.Now(); what() != ""; {
+		eventually(t, limit, func() string {
+			head, err := log.Head(t.Context())
+			switch missing := what(); {
+			case err != nil:
+				return err.Error()
+			case missing != "" && head == newest && time.Since(moved) > limit/2:
+				return "no event any more: " + missing
+			case missing != "" && head == newest:
+				return missing
+			}
+			newest, moved = head, time.Now()
+			return ""
+		})
+	}
+}
+
 // settled waits until nothing is left to do in a data folder: every event is published and every queue is empty.
 func settled(t *testing.T, dir string, limit time.Duration) {
 	t.Helper()
