@@ -172,8 +172,9 @@ type factScan struct {
 
 // scanFacts begins at the first fact.
 func scanFacts(ctx context.Context, q queryer, upTo domain.Position) (*factScan, error) {
+	//nolint:rowserrcheck // next looks at it
 	rows, err := q.QueryContext(ctx, `SELECT position, day, time, kind, video, attempt, code, bytes FROM facts
-		WHERE position <= ? ORDER BY position`, int64(upTo)) //nolint:rowserrcheck // next looks at it
+		WHERE position <= ? ORDER BY position`, int64(upTo))
 	if err != nil {
 		return nil, unavailable(err)
 	}

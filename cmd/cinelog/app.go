@@ -25,19 +25,19 @@ import (
 
 // The flow, and the order in which openApp puts it together:
 //
-//	client ─ web ─► commands.Service: load, decide, append ─► EVENT LOG (SQLite), one gapless global order
+//	client ─ web ─► commands.Service: load, decide, append ─► EVENT LOG (SQLite | MongoDB), one gapless global order
 //	                    ▲                                        │ read after position
 //	                    │                    ┌───────────────────┼──────────────────────────┐
 //	                    │                    ▼                   ▼                          ▼
 //	                    │             bus.Relay publishes   projections.Catalog/Playback   projections.Analytics
 //	                    │                    │                   ▼                          ▼
-//	                    │       Watermill: SQLite queues    read models (SQLite)       ◄─ web: GET, search
+//	                    │       Watermill: SQLite queues │ SNS─►SQS   read models (SQLite | MongoDB) ◄─ web: GET, search
 //	                    │          ┌─────────┴───────┬─────────────────┐ (a message wakes a projection; the log decides)
 //	                    │          ▼                 ▼                 ▼
 //	                    └─ commands.Transcoding   analytics, any other subscriber (own queue each)
 //	                         │ tasks, by lease
 //	                         ▼
-//	                       workers: FFmpeg in a cage ─► blobs (directory) ─► client plays straight from storage
+//	                       workers: FFmpeg in a cage ─► blobs (directory | S3) ─► client plays straight from storage
 
 // config is what openApp needs to know.
 type config struct {
@@ -194,6 +194,9 @@ func (a *app) addTranscoder(ctx context.Context) error {
 		}
 		return nil
 	})
+	if a.media.abortStale != nil {
+		a.part(a.dropStaleUploads)
+	}
 	if a.alone { // then what is stored and not recorded was left by an earlier process
 		a.part(func(ctx context.Context) error {
 			if err := worker.SweepAll(ctx); err != nil && ctx.Err() == nil {
@@ -204,6 +207,30 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	}
 	return nil
 }
+
+// dropStaleUploads frees what uploads to storage hold that a crash cut off: nobody sees them, but they cost.
+func (a *app) dropStaleUploads(ctx context.Context) error {
+	tick := time.NewTicker(staleCheck)
+	defer tick.Stop()
+	for {
+		if n, err := a.media.abortStale(ctx, time.Now().Add(-staleUpload)); err != nil && ctx.Err() == nil {
+			a.log.WarnContext(ctx, "unfinished uploads to storage could not be looked at", "error", err)
+		} else if n > 0 {
+			a.log.InfoContext(ctx, "dropped unfinished uploads to storage", "uploads", n)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// An upload that is older than staleUpload is not under way any more: it would have been cut off long ago.
+const (
+	staleUpload = 24 * time.Hour
+	staleCheck  = time.Hour
+)
 
 // addProjector keeps the read models up to date: a message wakes a projection, the log decides.
 func (a *app) addProjector(ctx context.Context) error {

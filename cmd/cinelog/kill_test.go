@@ -236,7 +236,7 @@ func (k *killer) check(kills int) {
 	pieces, again := k.encodedOnce()
 	t.Logf("%d kills; %d creations and %d uploads acknowledged, %d deletions; videos at the end: %v; %d pieces encoded, %d begun again because a kill cut them off; %d cages left half made",
 		kills, len(k.created), len(k.uploaded), len(k.deleted), statuses, pieces, again, k.leftovers)
-	if len(k.uploaded) == 0 || statuses["ready"] == 0 || again == 0 {
+	if kills > 20 && (len(k.uploaded) == 0 || statuses["ready"] == 0 || again == 0) { // few kills may all come too early
 		t.Error("the kills met too little")
 	}
 }

@@ -36,6 +36,7 @@ func TestBadLuckAcrossMachines(t *testing.T) {
 
 // workerKilled kills a worker in the middle of a chunk with kill -9: what it had in work comes again, and nothing else.
 func workerKilled(t *testing.T, binary string) {
+	t.Helper()
 	m := newMachines(t, binary, sharedServers(t))
 	m.mustRun("provision")
 	w := m.witness()
@@ -80,6 +81,7 @@ func workerKilled(t *testing.T, binary string) {
 // workerFrozen stops a worker for longer than its lease lasts. Somebody else does its work meanwhile; what it still
 // does when it goes on changes nothing.
 func workerFrozen(t *testing.T, binary string) {
+	t.Helper()
 	m := newMachines(t, binary, sharedServers(t))
 	m.mustRun("provision")
 	w := m.witness()

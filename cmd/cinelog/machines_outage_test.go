@@ -25,6 +25,7 @@ func outage() time.Duration {
 // messagesAway stops SNS and SQS: whoever writes does not notice, whoever reads hardly does, and what was to be done
 // is done after.
 func messagesAway(t *testing.T, binary string) {
+	t.Helper()
 	server, at := backends.StartAWS(t), sharedServers(t)
 	at.aws = server.URL
 	m := newMachines(t, binary, at)
@@ -80,6 +81,7 @@ func messagesAway(t *testing.T, binary string) {
 
 // storageAway stops S3 while a source comes in, while another one is encoded, and before a third is sent.
 func storageAway(t *testing.T, binary string) {
+	t.Helper()
 	at := sharedServers(t)
 	var server *backends.Server
 	server, at.access, at.secret = backends.StartS3(t)
@@ -165,6 +167,7 @@ func (g *gate) Read([]byte) (int, error) {
 
 // databaseAway stops MongoDB: everything says so, nothing ends, and all goes on by itself when it is back.
 func databaseAway(t *testing.T, binary string) {
+	t.Helper()
 	at := sharedServers(t)
 	server := backends.StartMongo(t)
 	at.mongo = server.URL

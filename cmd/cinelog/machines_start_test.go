@@ -20,6 +20,7 @@ import (
 // startsWrong starts processes with settings that cannot work: each ends at once, and says what is wrong and what to do
 // about it.
 func startsWrong(t *testing.T, binary string) {
+	t.Helper()
 	m := newMachines(t, binary, sharedServers(t))
 	m.mustRun("provision")
 	nobody := closedPort(t)

@@ -52,7 +52,7 @@ func (m *machines) openAWS(topics []aws.Topic) *aws.Bus {
 	m.t.Helper()
 	b, err := aws.Open(m.t.Context(), aws.Options{
 		Config: awssdk.Config{
-			Region: backends.Region, BaseEndpoint: &m.servers.aws,
+			Region: backends.Region, BaseEndpoint: &m.aws,
 			Credentials: credentials.NewStaticCredentialsProvider(m.access, m.secret, ""),
 		},
 		Now: time.Now, Prefix: m.name, Topics: topics, Wait: time.Second,

@@ -188,6 +188,8 @@ type media struct {
 	url    func(domain.Blob) string
 	origin string
 	check  func(context.Context) error // may be nil
+	// abortStale drops uploads to storage that were begun before a moment and never ended; may be nil.
+	abortStale func(ctx context.Context, before time.Time) (int, error)
 }
 
 func (o *opener) openBlobs(ctx context.Context) (media, error) {
@@ -209,7 +211,9 @@ func (o *opener) openBlobs(ctx context.Context) (media, error) {
 	if err := s.Check(ctx); err != nil {
 		return media{}, unreached(err, "is it up? the endpoint in --blobs says where it is")
 	}
-	return media{Blobs: s, Media: s, sum: s.Sum, url: s.MediaURL, origin: s.MediaOrigin(), check: s.Check}, nil
+	return media{
+		Blobs: s, Media: s, sum: s.Sum, url: s.MediaURL, origin: s.MediaOrigin(), check: s.Check, abortStale: s.AbortStale,
+	}, nil
 }
 
 func (o *opener) openS3(ctx context.Context, at place) (*s3.Store, error) {

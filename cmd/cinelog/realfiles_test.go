@@ -157,7 +157,7 @@ func TestRealFiles(t *testing.T) {
 		}
 	}
 	for _, f := range files {
-		eventually(t, 10*time.Minute, func() string { return cl.pending(ids[f.name]) })
+		asLongAsItMoves(t, data, 5*time.Minute, func() string { return cl.pending(ids[f.name]) })
 		for _, wrong := range cl.judge(f, ids[f.name], filepath.Join(media, f.name)) {
 			t.Errorf("%s: %s", f.name, wrong)
 		}

@@ -52,7 +52,7 @@ func TestVandalsGetNothing(t *testing.T) {
 		cl.send(sent[name], name, good)
 	}
 	for name, id := range sent {
-		eventually(t, 2*time.Minute, func() string { return cl.pending(id) })
+		asLongAsItMoves(t, data, 2*time.Minute, func() string { return cl.pending(id) })
 		v := cl.video(id)
 		cl.get("/v1/videos/" + id + "/events")
 		_, mustFail := refused[name]

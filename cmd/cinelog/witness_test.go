@@ -39,6 +39,29 @@ func eventually(t *testing.T, limit time.Duration, what func() string) {
 	}
 }
 
+// asLongAsItMoves is eventually with a limit on the time without a new event: many videos share what machine there is.
+func asLongAsItMoves(t *testing.T, dir string, limit time.Duration, what func() string) {
+	t.Helper()
+	log, err := openLogToRead(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	for what() != "" {
+		before, err := log.Head(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, limit, func() string {
+			missing := what()
+			if head, err := log.Head(t.Context()); missing == "" || err == nil && head > before {
+				return ""
+			}
+			return missing + ", and nothing has happened"
+		})
+	}
+}
+
 // settled waits until nothing is left to do in a data folder: every event is published and every queue is empty.
 func settled(t *testing.T, dir string, limit time.Duration) {
 	t.Helper()
