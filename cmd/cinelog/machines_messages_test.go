@@ -26,6 +26,7 @@ import (
 // messagesShuffled is the relay itself: it publishes every event twice, in any order, and when all is done everything
 // once more.
 func messagesShuffled(t *testing.T, binary string) {
+	t.Helper()
 	m := newMachines(t, binary, sharedServers(t))
 	m.mustRun("provision")
 	w := m.witness()
@@ -164,6 +165,7 @@ func (w *witness) publisher() message.Publisher {
 // poisonMessages sends what nobody can handle. It ends with the dead letters, each with the reason, and all else goes
 // on.
 func poisonMessages(t *testing.T, binary string) {
+	t.Helper()
 	m := newMachines(t, binary, sharedServers(t))
 	m.mustRun("provision")
 	w := m.witness()
@@ -253,6 +255,7 @@ func (m *machines) letters() (letters []deadLetter) {
 // twoOfEach runs two relays and two projectors under load: every event reaches every group, and the read models are
 // what the log gives.
 func twoOfEach(t *testing.T, binary string) {
+	t.Helper()
 	m := newMachines(t, binary, sharedServers(t))
 	m.mustRun("provision")
 	w := m.witness()

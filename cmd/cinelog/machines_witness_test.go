@@ -155,7 +155,7 @@ func wrongInLog(events []domain.Recorded) (wrong []string) {
 		if r.Version != versions[r.Stream] {
 			wrong = append(wrong, fmt.Sprintf("video %s: version %d where %d was due", r.Stream, r.Version, versions[r.Stream]))
 		}
-		once := ""
+		var once string
 		switch e := r.Event.(type) {
 		case domain.ChunkTranscoded:
 			once = pieceOf(r.Stream, e.Attempt, strconv.Itoa(e.Chunk))
