@@ -69,7 +69,7 @@ func (c config) does(role string) bool { return len(c.roles) == 0 || slices.Cont
 // tick wakes relay and projections when no message does, so that reads stay fresh whatever becomes of a message. A
 // relay hears of what other processes append by asking.
 const (
-	tick      = 2 * time.Second
+	tick      = time.Second
 	relayTick = 200 * time.Millisecond
 )
 

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -188,18 +189,35 @@ func (cl *client) call(ctx context.Context, method, path string, in, out any) er
 	return cl.do(req, out)
 }
 
+// do asks again, where that is harmless, as often as a server that is busy says when.
 func (cl *client) do(req *http.Request, out any) error {
+	const tries = 5
+	for try := 1; ; try++ {
+		again, err := cl.once(req, out)
+		if again == 0 || try == tries || req.Method != http.MethodGet {
+			return err
+		}
+		select {
+		case <-req.Context().Done():
+			return err
+		case <-time.After(again):
+		}
+	}
+}
+
+// once returns, beside the error, after which time the server wants to be asked again.
+func (cl *client) once(req *http.Request, out any) (again time.Duration, err error) {
 	if req.Method == http.MethodGet && cl.position != "" {
 		req.Header.Set("Cinelog-Min-Position", cl.position)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("%w (is the server running? start it with: cinelog serve)", err)
+		return 0, fmt.Errorf("%w (is the server running? start it with: cinelog serve)", err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if res.StatusCode >= 300 {
 		var problem struct {
@@ -207,13 +225,16 @@ func (cl *client) do(req *http.Request, out any) error {
 			Detail string `json:"detail"`
 		}
 		_ = json.Unmarshal(b, &problem)
-		return fmt.Errorf("the server answered %s: %s", res.Status, problem.Detail)
+		if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && res.StatusCode == http.StatusServiceUnavailable {
+			again = time.Duration(min(seconds, 30)) * time.Second
+		}
+		return again, fmt.Errorf("the server answered %s: %s", res.Status, problem.Detail)
 	}
 	if at := res.Header.Get("Cinelog-Position"); at != "" && req.Method != http.MethodGet {
 		cl.position = at
 	}
 	if out == nil {
-		return nil
+		return 0, nil
 	}
-	return json.Unmarshal(b, out)
+	return 0, json.Unmarshal(b, out)
 }
