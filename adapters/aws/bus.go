@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +21,6 @@ import (
 
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -157,7 +155,7 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 				"this machine a role: %w", err)
 		}
 	}
-	o.Config.HTTPClient = keepingConnections(o.Config.HTTPClient)
+	o.Config.HTTPClient = newHTTPClient(o.Config.HTTPClient)
 	b := &Bus{
 		opts: o, log: o.Log, sns: sns.NewFromConfig(o.Config), sqs: sqs.NewFromConfig(o.Config),
 		topics: map[string]Topic{}, groups: map[string]*group{}, intakes: map[*intake]struct{}{},
@@ -178,18 +176,6 @@ func Connect(ctx context.Context, o Options) (*Bus, error) {
 		b.account.Partition, b.account.AccountID = me.Partition, awssdk.ToString(who.Account)
 	}
 	return b, nil
-}
-
-// keepingConnections is the SDK's client with room for the connections that requests at once need; it keeps ten, and
-// would make a new one, with a handshake, for most requests.
-func keepingConnections(c awssdk.HTTPClient) awssdk.HTTPClient {
-	if c == nil {
-		c = awshttp.NewBuildableClient()
-	}
-	if sdk, ok := c.(*awshttp.BuildableClient); ok {
-		return sdk.WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost, t.MaxIdleConns = 100, 200 })
-	}
-	return c
 }
 
 func (o Options) check() error {

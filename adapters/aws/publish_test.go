@@ -109,6 +109,29 @@ func TestBatchesStayUnderTheirLimits(t *testing.T) {
 	}
 }
 
+// keeping is a client that still reads the body of a request when the answer is there.
+type keeping struct{ body io.Reader }
+
+func (k *keeping) Do(r *http.Request) (*http.Response, error) {
+	k.body = r.Body
+	return connections.RoundTrip(r.Clone(r.Context())) //nolint:wrapcheck // a client of the SDK
+}
+
+// net/http may look at the body of a request once more when the answer has begun. If it finds it closed, it drops the
+// answer; an answer of SQS that is dropped is messages that nobody has.
+func TestBodiesOfRequestsStayOpen(t *testing.T) {
+	t.Parallel()
+	k := &keeping{}
+	o := fast(aws.Options{Config: answering(t, http.StatusForbidden, "AccessDenied")})
+	o.Config.HTTPClient = k
+	if _, err := aws.Connect(t.Context(), o); err == nil {
+		t.Fatal("no error")
+	}
+	if _, err := io.Copy(io.Discard, k.body); err != nil {
+		t.Errorf("the body was closed: %v", err)
+	}
+}
+
 // refusing is an SNS that has no time for the second message of the first batch.
 type refusing struct {
 	mu       sync.Mutex

@@ -38,7 +38,7 @@ func oneShot(s types.ServiceConfig) bool { return s.Restart == "no" }
 func TestCompose(t *testing.T) {
 	t.Parallel()
 	project := load(t)
-	roles := map[string]int{}
+	roles, built, local := map[string]int{}, map[string]int{}, map[string]string{}
 	for name, s := range project.Services {
 		idle := len(s.Entrypoint) > 0 && s.Entrypoint[0] == "sleep"
 		if (s.HealthCheck == nil || s.HealthCheck.Disable) && !oneShot(s) && !idle {
@@ -53,7 +53,12 @@ func TestCompose(t *testing.T) {
 				t.Errorf("%s publishes port %s beyond this machine", name, p.Published)
 			}
 		}
-		if s.Build == nil && !regexp.MustCompile(`:\d`).MatchString(s.Image) && !isCinelog(s) {
+		switch {
+		case s.Build != nil:
+			built[s.Image]++
+		case s.PullPolicy == types.PullPolicyNever:
+			local[s.Image] = name
+		case !regexp.MustCompile(`:\d`).MatchString(s.Image):
 			t.Errorf("%s: %s is not pinned by tag", name, s.Image)
 		}
 		for key, value := range s.Environment {
@@ -76,6 +81,11 @@ func TestCompose(t *testing.T) {
 			for role := range strings.SplitSeq(s.Command[at+1], ",") {
 				roles[role] += s.GetScale()
 			}
+		}
+	}
+	for image, name := range local {
+		if built[image] != 1 { // two that build the same may be in each other's way
+			t.Errorf("%s: %d services build %s, want 1", name, built[image], image)
 		}
 	}
 	for role, least := range map[string]int{"api": 2, "relay": 1, "projector": 1, "transcoder": 2, "analytics": 1} {
