@@ -97,7 +97,7 @@ func DecodeEvent(eventType string, data []byte) (Event, error) {
 	case "video.storyboard_produced.v1":
 		return decode[StoryboardProduced](eventType, data)
 	case "video.rendition_produced.v1":
-		return decode[RenditionProduced](eventType, data)
+		return decodeExact(eventType, data, decodeRendition)
 	case "video.transcode_failed.v1":
 		return decode[TranscodeFailed](eventType, data)
 	case "video.published.v1":

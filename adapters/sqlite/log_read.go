@@ -160,7 +160,7 @@ func (r commitRow) decode(keep func(domain.Recorded) bool) ([]domain.Recorded, e
 		return nil, fmt.Errorf("decode the commit at %d: %w", r.position, err)
 	}
 	recorded := domain.Recorded{Stream: r.stream, Time: time.UnixMicro(r.time).UTC()}
-	if err := json.Unmarshal(r.meta, &recorded.Meta); err != nil {
+	if recorded.Meta, err = domain.DecodeMeta(r.meta); err != nil {
 		return nil, fmt.Errorf("decode the commit at %d: %w", r.position, err)
 	}
 	out := make([]domain.Recorded, 0, len(stored))

@@ -58,7 +58,7 @@ func BenchmarkRebuild(b *testing.B) {
 type cost struct{ wall, cpu, others time.Duration }
 
 func (c cost) String() string {
-	return fmt.Sprintf("%.1f s (CPU %.1f s, others %.1f s)", c.wall.Seconds(), c.cpu.Seconds(), c.others.Seconds())
+	return fmt.Sprintf("%.2f s (CPU %.2f s, others %.2f s)", c.wall.Seconds(), c.cpu.Seconds(), c.others.Seconds())
 }
 
 func measure(b *testing.B, do func()) cost {

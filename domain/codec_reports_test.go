@@ -3,6 +3,7 @@ package domain_test
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // Whatever the data looks like, reading by hand gives what encoding/json gives.
-func TestSegmentReportsAreReadAsByEncodingJSON(t *testing.T) {
+func TestReportsAreReadAsByEncodingJSON(t *testing.T) {
 	t.Parallel()
 	// Most documents are plain, so that the damage meets the reading by hand; the others have what is left to JSON.
 	text := mostly(rapid.StringMatching(`[a-z0-9/.~-]{0,20}`), rapid.String())
@@ -30,12 +31,20 @@ func TestSegmentReportsAreReadAsByEncodingJSON(t *testing.T) {
 	segments := mostly(rapid.SliceOfN(segment, 0, 3), rapid.Just[[]domain.Segment](nil))
 	rapid.Check(t, func(r *rapid.T) {
 		var e domain.Event
-		if rapid.Bool().Draw(r, "audio") {
+		switch rapid.IntRange(0, 2).Draw(r, "event") {
+		case 0:
+			e = domain.RenditionProduced{
+				Attempt: int(integer.Draw(r, "attempt")), Name: text.Draw(r, "name"), Width: 16, Height: int(integer.Draw(r, "height")),
+				FrameRate: domain.Rational{Num: 25, Den: int(integer.Draw(r, "den"))}, Codecs: text.Draw(r, "codecs"),
+				AverageBandwidth: integer.Draw(r, "average"), Bandwidth: integer.Draw(r, "bandwidth"),
+				Bytes: integer.Draw(r, "bytes"), Duration: number.Draw(r, "duration"),
+			}
+		case 1:
 			e = domain.AudioTranscoded{
 				Attempt: int(integer.Draw(r, "attempt")), Part: rapid.IntRange(0, 9).Draw(r, "part"), Codecs: text.Draw(r, "codecs"),
 				Segments: segments.Draw(r, "segments"), Final: rapid.Bool().Draw(r, "final"),
 			}
-		} else {
+		default:
 			e = domain.ChunkTranscoded{
 				Attempt: rapid.IntRange(0, 9).Draw(r, "attempt"), Chunk: int(integer.Draw(r, "chunk")),
 				Renditions: rapid.SliceOfN(rapid.Custom(func(r *rapid.T) domain.RenditionChunk {
@@ -47,13 +56,22 @@ func TestSegmentReportsAreReadAsByEncodingJSON(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
+		meta := domain.Meta{Actor: text.Draw(r, "actor"), Correlation: text.Draw(r, "correlation"), Causation: text.Draw(r, "causation"), Request: text.Draw(r, "request")}
+		metaData, err := json.Marshal(meta)
+		if err != nil {
+			r.Fatal(err)
+		}
 		sameAsEncodingJSON(r, eventType, data)
+		sameMetaAsEncodingJSON(r, metaData)
 		for range 50 { // and after small damage
-			bad := append([]byte{}, data...)
-			at := rapid.IntRange(0, len(bad)-1).Draw(r, "at")
 			piece := rapid.SampledFrom([]string{"", "0", "1", ",", " ", `"`, "]", "}", ".", "-", "e1", "null", "[]", "99999999999999999999", "\\n", "\x1f", "\x7f", "\xff", "é"}).Draw(r, "piece")
-			bad = append(append(bad[:at:at], piece...), data[at+rapid.IntRange(0, 1).Draw(r, "cut"):]...)
-			sameAsEncodingJSON(r, eventType, bad)
+			cut := rapid.IntRange(0, 1).Draw(r, "cut")
+			damaged := func(data []byte) []byte {
+				at := rapid.IntRange(0, len(data)-1).Draw(r, "at")
+				return slices.Concat(data[:at], []byte(piece), data[at+cut:])
+			}
+			sameAsEncodingJSON(r, eventType, damaged(data))
+			sameMetaAsEncodingJSON(r, damaged(metaData))
 		}
 	})
 }
@@ -71,19 +89,33 @@ func mostly[T any](often, seldom *rapid.Generator[T]) *rapid.Generator[T] {
 func sameAsEncodingJSON(r *rapid.T, eventType string, data []byte) {
 	var want domain.Event
 	var wantErr error
-	if eventType == "video.chunk_transcoded.v1" {
-		var e domain.ChunkTranscoded
-		wantErr = json.Unmarshal(data, &e)
-		want = e
-	} else {
-		var e domain.AudioTranscoded
-		wantErr = json.Unmarshal(data, &e)
-		want = e
+	switch eventType {
+	case "video.chunk_transcoded.v1":
+		want, wantErr = byJSON[domain.ChunkTranscoded](data)
+	case "video.audio_transcoded.v1":
+		want, wantErr = byJSON[domain.AudioTranscoded](data)
+	default:
+		want, wantErr = byJSON[domain.RenditionProduced](data)
 	}
 	got, err := domain.DecodeEvent(eventType, data)
 	if (err == nil) != (wantErr == nil) || (err == nil && !reflect.DeepEqual(got, want)) {
 		r.Fatalf("%s\ngives %+v, %v\nwant  %+v, %v", data, got, err, want, wantErr)
 	}
+}
+
+func sameMetaAsEncodingJSON(r *rapid.T, data []byte) {
+	var want domain.Meta
+	wantErr := json.Unmarshal(data, &want)
+	got, err := domain.DecodeMeta(data)
+	if (err == nil) != (wantErr == nil) || (err == nil && got != want) {
+		r.Fatalf("%s\ngives %+v, %v\nwant  %+v, %v", data, got, err, want, wantErr)
+	}
+}
+
+func byJSON[E domain.Event](data []byte) (domain.Event, error) {
+	var e E
+	err := json.Unmarshal(data, &e)
+	return e, err
 }
 
 // BenchmarkDecodeChunk shows what reading by hand is for: "of_json" is its speed as a multiple of that of encoding/json.
