@@ -69,8 +69,9 @@ func (c config) does(role string) bool { return len(c.roles) == 0 || slices.Cont
 // tick wakes relay and projections when no message does, so that reads stay fresh whatever becomes of a message. A
 // relay hears of what other processes append by asking.
 const (
-	tick      = time.Second
-	relayTick = 200 * time.Millisecond
+	tick       = 2 * time.Second
+	sharedTick = time.Second // where others append: a query waits twice as long for a position that it names
+	relayTick  = 200 * time.Millisecond
 )
 
 // app is a running server.
@@ -234,6 +235,10 @@ const (
 
 // addProjector keeps the read models up to date: a message wakes a projection, the log decides.
 func (a *app) addProjector(ctx context.Context) error {
+	every := sharedTick
+	if a.alone {
+		every = tick
+	}
 	var fresh freshness
 	var wake []chan struct{}
 	for _, target := range a.views.targets() {
@@ -246,7 +251,7 @@ func (a *app) addProjector(ctx context.Context) error {
 			}
 		}
 		a.part(func(ctx context.Context) error {
-			return projections.Run(ctx, a.eventLog, target, bell, tick, at.Advance)
+			return projections.Run(ctx, a.eventLog, target, bell, every, at.Advance)
 		})
 	}
 	a.events(groupProjector, func(context.Context, domain.Recorded) error {
@@ -282,7 +287,7 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		Commands: a.service, Catalog: a.views.catalog, Playbacks: projections.NewPlaybacks(a.views.playback),
 		Freshness: a.fresh, Multivariant: projections.Multivariant, MediaPlaylist: projections.MediaPlaylist,
 		Media: a.media, MediaURL: a.media.url, MediaOrigin: a.media.origin,
-		Analytics: a.views.figures, Ready: a.views.check, Now: time.Now, Log: a.log, Version: version(),
+		Analytics: a.views.figures, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
 	}))
 	return nil

@@ -18,7 +18,7 @@ import (
 )
 
 // buildBinary builds the program as people run it.
-func buildBinary(t *testing.T) string {
+func buildBinary(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "cinelog")
 	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
@@ -39,7 +39,7 @@ type serverProcess struct {
 }
 
 // startProcess starts a server that logs everything to a file. More flags may be given.
-func startProcess(t *testing.T, env []string, binary, data, logFile string, flags ...string) *serverProcess {
+func startProcess(t testing.TB, env []string, binary, data, logFile string, flags ...string) *serverProcess {
 	t.Helper()
 	log, err := os.Create(logFile)
 	if err != nil {
@@ -77,7 +77,7 @@ func startProcess(t *testing.T, env []string, binary, data, logFile string, flag
 }
 
 // address waits until the server serves.
-func (p *serverProcess) address(t *testing.T) string {
+func (p *serverProcess) address(t testing.TB) string {
 	t.Helper()
 	select {
 	case address, ok := <-p.ready:

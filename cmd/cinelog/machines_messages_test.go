@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -326,7 +327,7 @@ func (m *machines) writeAtOnce(apis []string) map[domain.Position]string {
 	write := func(cl *client, id, method, path string, in any) (v answer) {
 		for try := range 10 {
 			err := cl.call(t.Context(), method, path, in, &v)
-			if err != nil && strings.Contains(err.Error(), "503") {
+			if errors.Is(err, domain.ErrUnavailable) {
 				continue
 			}
 			at, parseErr := strconv.ParseInt(cl.position, 10, 64)

@@ -249,7 +249,7 @@ func (m *machines) ask(method, at string, body io.Reader, size int64) reply {
 	return r
 }
 
-func (r reply) must(t *testing.T, status int) {
+func (r reply) must(t testing.TB, status int) {
 	t.Helper()
 	if r.err != nil || r.status != status {
 		t.Errorf("%s: %d %.500s, %v", r.request, r.status, r.body, r.err)
@@ -257,7 +257,7 @@ func (r reply) must(t *testing.T, status int) {
 }
 
 // mustBeAway says that the client shall try again, and nothing about why.
-func (r reply) mustBeAway(t *testing.T) {
+func (r reply) mustBeAway(t testing.TB) {
 	t.Helper()
 	r.must(t, http.StatusServiceUnavailable)
 	if r.header.Get("Retry-After") == "" || strings.Contains(r.body, "127.0.0.1") {

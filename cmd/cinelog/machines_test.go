@@ -22,7 +22,7 @@ import (
 
 // machines are processes that share nothing but MongoDB, SNS/SQS and S3, as if each ran on a machine of its own.
 type machines struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	binary string
 	name   string   // of the bucket, and the beginning of the names of topics and queues
@@ -37,14 +37,14 @@ type machines struct {
 type servers struct{ mongo, aws, s3, access, secret string }
 
 // sharedServers are those that all tests of this process share.
-func sharedServers(t *testing.T) servers {
+func sharedServers(t testing.TB) servers {
 	t.Helper()
 	s := servers{mongo: backends.Mongo(t), aws: backends.AWS(t)}
 	s.s3, s.access, s.secret = backends.S3(t)
 	return s
 }
 
-func newMachines(t *testing.T, binary string, at servers) *machines {
+func newMachines(t testing.TB, binary string, at servers) *machines {
 	t.Helper()
 	name := "t" + strings.ToLower(rand.Text()[:10])
 	m := &machines{t: t, dir: t.TempDir(), binary: binary, name: name, servers: at}

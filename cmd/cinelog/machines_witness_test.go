@@ -19,7 +19,7 @@ import (
 
 // witness looks at what the machines share, and is none of them.
 type witness struct {
-	t        *testing.T
+	t        testing.TB
 	machines *machines
 	log      logReader
 	relay    *mongo.Rows[struct{}]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"sync"
 	"time"
@@ -121,7 +122,23 @@ func (b awsBus) relay() (projections.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return bus.NewRelay(relayName, pub, b.checkpoint), nil
+	return standby{bus.NewRelay(relayName, pub, b.checkpoint)}, nil
+}
+
+// standby is a relay beside others. When it learns that another one has published the same events it stands back for a
+// while: without that, all relays would publish everything at the same time.
+type standby struct{ projections.Target }
+
+// Apply implements projections.Target.
+func (s standby) Apply(ctx context.Context, events []domain.Recorded) error {
+	err := s.Target.Apply(ctx, events)
+	if errors.Is(err, domain.ErrConflict) {
+		select {
+		case <-ctx.Done():
+		case <-time.After(tick):
+		}
+	}
+	return err
 }
 
 func awsLetter(l aws.DeadLetter) deadLetter {

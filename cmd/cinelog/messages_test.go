@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
@@ -39,4 +42,28 @@ func TestGroupsGetTheEventsThatTheyReactTo(t *testing.T) {
 func transcodingReacts(ctx context.Context, r domain.Recorded) (reacts bool) {
 	defer func() { reacts = reacts || recover() != nil }()
 	return (&commands.Transcoding{}).Handle(ctx, r) != nil
+}
+
+// target answers as it is told.
+type target struct{ err error }
+
+func (t target) Checkpoint(context.Context) (domain.Position, error) { return 0, nil }
+func (t target) Apply(_ context.Context, _ []domain.Recorded) error  { return t.err }
+
+func TestASlowerRelayStandsBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for err, pause := range map[error]time.Duration{nil: 0, domain.ErrConflict: tick, domain.ErrUnavailable: 0} {
+			began := time.Now()
+			if got := (standby{target{err}}).Apply(t.Context(), nil); !errors.Is(got, err) || time.Since(began) != pause {
+				t.Errorf("%v: %v after %s", err, got, time.Since(began))
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), tick/2)
+		defer cancel()
+		began := time.Now()
+		if _ = (standby{target{domain.ErrConflict}}).Apply(ctx, nil); time.Since(began) != tick/2 {
+			t.Errorf("it ends %s after it began, when it was asked to after %s", time.Since(began), tick/2)
+		}
+	})
 }

@@ -113,6 +113,17 @@ func (o *opener) mongo(ctx context.Context, uri string) (*mongo.DB, error) {
 	return db, unreached(err, "is the server up? --log and --views say where it is")
 }
 
+// ready says whether the databases can be reached that hold the log and the read models. Where only storage or messages
+// are away, most requests can still be served.
+func (o *opener) ready(ctx context.Context) error {
+	for _, db := range o.mongos {
+		if err := db.Ping(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // unreached says what to look at when nothing answers at a place.
 func unreached(err error, hint string) error {
 	if errors.Is(err, domain.ErrUnavailable) {

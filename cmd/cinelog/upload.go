@@ -11,12 +11,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
+
+	"github.com/cinelog/cinelog/domain"
 )
 
 type uploadCmd struct {
@@ -142,14 +143,22 @@ func (cl *client) put(ctx context.Context, id, name string, body io.Reader, size
 	return cl.do(req, nil)
 }
 
+// longestAway is for how long a server may say "not now" to somebody who waits for a video.
+const longestAway = time.Minute
+
 // wait polls a video until it is playable (or ready), once a second at most.
 func (cl *client) wait(ctx context.Context, id string, ready bool, report func(float64)) (answer, error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for answered := time.Now(); ; {
 		var v answer
-		if err := cl.call(ctx, http.MethodGet, "/v1/videos/"+id, nil, &v); err != nil {
+		err := cl.call(ctx, http.MethodGet, "/v1/videos/"+id, nil, &v)
+		switch {
+		case errors.Is(err, domain.ErrUnavailable) && time.Since(answered) < longestAway:
+		case err != nil:
 			return v, err
+		default:
+			answered = time.Now()
 		}
 		switch {
 		case v.Error != nil && v.Status == "failed":
@@ -189,35 +198,18 @@ func (cl *client) call(ctx context.Context, method, path string, in, out any) er
 	return cl.do(req, out)
 }
 
-// do asks again, where that is harmless, as often as a server that is busy says when.
 func (cl *client) do(req *http.Request, out any) error {
-	const tries = 5
-	for try := 1; ; try++ {
-		again, err := cl.once(req, out)
-		if again == 0 || try == tries || req.Method != http.MethodGet {
-			return err
-		}
-		select {
-		case <-req.Context().Done():
-			return err
-		case <-time.After(again):
-		}
-	}
-}
-
-// once returns, beside the error, after which time the server wants to be asked again.
-func (cl *client) once(req *http.Request, out any) (again time.Duration, err error) {
 	if req.Method == http.MethodGet && cl.position != "" {
 		req.Header.Set("Cinelog-Min-Position", cl.position)
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("%w (is the server running? start it with: cinelog serve)", err)
+		return fmt.Errorf("%w (is the server running? start it with: cinelog serve)", err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	b, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if res.StatusCode >= 300 {
 		var problem struct {
@@ -225,16 +217,16 @@ func (cl *client) once(req *http.Request, out any) (again time.Duration, err err
 			Detail string `json:"detail"`
 		}
 		_ = json.Unmarshal(b, &problem)
-		if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && res.StatusCode == http.StatusServiceUnavailable {
-			again = time.Duration(min(seconds, 30)) * time.Second
+		if res.StatusCode == http.StatusServiceUnavailable {
+			return fmt.Errorf("the server answered %s: %s: %w", res.Status, problem.Detail, domain.ErrUnavailable)
 		}
-		return again, fmt.Errorf("the server answered %s: %s", res.Status, problem.Detail)
+		return fmt.Errorf("the server answered %s: %s", res.Status, problem.Detail)
 	}
 	if at := res.Header.Get("Cinelog-Position"); at != "" && req.Method != http.MethodGet {
 		cl.position = at
 	}
 	if out == nil {
-		return 0, nil
+		return nil
 	}
-	return 0, json.Unmarshal(b, out)
+	return json.Unmarshal(b, out)
 }

@@ -15,7 +15,6 @@ type views struct {
 	catalog  catalogRows
 	playback playbackRows
 	figures  figures
-	check    func(context.Context) error // says whether they can be reached; may be nil
 }
 
 type catalogRows interface {
@@ -76,7 +75,6 @@ func (o *opener) openMongoViews(ctx context.Context, uri string) (v views, err e
 	if v.playback, err = mongo.OpenRows(ctx, db, projections.PlaybackModel()); err != nil {
 		return v, err
 	}
-	v.check = db.Ping
 	v.figures, err = mongo.OpenAnalytics(ctx, db)
 	return v, err
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // eventually polls for a condition of something that nobody can signal to this process. what says what was waited for.
-func eventually(t *testing.T, limit time.Duration, what func() string) {
+func eventually(t testing.TB, limit time.Duration, what func() string) {
 	t.Helper()
 	deadline := time.After(limit)
 	tick := time.NewTicker(50 * time.Millisecond)

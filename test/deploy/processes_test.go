@@ -21,7 +21,7 @@ import (
 )
 
 // patience is for a busy machine; what is waited for takes seconds.
-const patience = 2 * time.Minute
+const patience = 10 * time.Minute
 
 // TestServicesRun runs the command of each service with its environment, in the order of their dependencies, as a
 // process beside stand-ins; then it uploads a clip, and asks for everybody's health as the containers' checks do.
@@ -109,7 +109,7 @@ type started struct {
 
 func (i *installation) command(t *testing.T, s types.ServiceConfig, args ...string) *exec.Cmd {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, i.binary, args...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "CINELOG_DATA=" + filepath.Join(i.dir, fmt.Sprint("data", len(i.started)))}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"net/http"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// BenchmarkMachines uploads 20 small videos at once to two API servers, with a process for relay and read models and
+// two workers of one CPU each beside them, and to one process that does it all with two CPUs:
+//
+//	of_embedded  from the first upload until all are ready, as a part of the time that one process takes
+//
+// The two take turns, and the one that begins changes too. MongoDB, SNS, SQS and S3 run on the same CPUs here.
+func BenchmarkMachines(b *testing.B) {
+	binary, at := buildBinary(b), sharedServers(b)
+	clip := (&machines{t: b, dir: b.TempDir()}).clip(10, "640x360")
+	var many, one, ratio []float64
+	for b.Loop() {
+		for turn := range 2 {
+			if (turn+len(ratio))%2 == 0 {
+				many = append(many, throughMachines(b, newMachines(b, binary, at), clip).Seconds())
+			} else {
+				one = append(one, throughOneProcess(b, binary, clip).Seconds())
+			}
+		}
+		n := len(ratio)
+		ratio = append(ratio, many[n]/one[n])
+		b.Logf("ready after %.1f s, in one process after %.1f s", many[n], one[n])
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(many), "ready_s")
+	b.ReportMetric(median(one), "embedded_s")
+	reportMedian(b, ratio, "of_embedded")
+}
+
+func throughMachines(b *testing.B, m *machines, clip string) time.Duration {
+	b.Helper()
+	m.mustRun("provision")
+	processes := []*serverProcess{
+		m.start("api"), m.start("api"), m.start("relay,projector,analytics"),
+		m.start("transcoder", "--cpus", "1"), m.start("transcoder", "--cpus", "1"),
+	}
+	var addresses []string
+	for _, p := range processes {
+		if address := p.address(b); address != "" {
+			addresses = append(addresses, address)
+		}
+	}
+	took := uploadAtOnce(b, m, addresses, clip)
+	for _, p := range processes {
+		p.kill()
+	}
+	return took
+}
+
+func throughOneProcess(b *testing.B, binary, clip string) time.Duration {
+	b.Helper()
+	dir := b.TempDir()
+	p := startProcess(b, nil, binary, filepath.Join(dir, "data"), filepath.Join(dir, "log"), "--cpus", "2")
+	defer p.kill()
+	return uploadAtOnce(b, &machines{t: b, dir: dir}, []string{p.address(b)}, clip)
+}
+
+// uploadAtOnce returns the time from the first upload until all videos are ready.
+func uploadAtOnce(b *testing.B, m *machines, addresses []string, clip string) time.Duration {
+	b.Helper()
+	const videos = 20
+	began := time.Now()
+	var sending sync.WaitGroup
+	for i := range videos {
+		sending.Go(func() { m.send(&client{server: addresses[i%len(addresses)]}, clip) })
+	}
+	sending.Wait()
+	cl := &client{server: addresses[0]}
+	tick := time.NewTicker(250 * time.Millisecond) // to ask is work too
+	defer tick.Stop()
+	for {
+		var page struct {
+			Items []answer `json:"items"`
+		}
+		if err := cl.call(b.Context(), http.MethodGet, "/v1/videos?status=ready&limit=100", nil, &page); err != nil {
+			b.Fatal(err)
+		}
+		if len(page.Items) == videos {
+			return time.Since(began)
+		}
+		select {
+		case <-b.Context().Done():
+			b.Fatalf("%d videos are ready at the end: %s", len(page.Items), m.logs())
+		case <-tick.C:
+		}
+	}
+}
