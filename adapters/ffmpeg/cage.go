@@ -1,7 +1,9 @@
 package ffmpeg
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,14 +33,24 @@ func newCage(ctx context.Context, bwrap string, env []string, programs ...string
 	}
 	c := cage{bwrap: path, mounts: systemMounts(programs)}
 	for _, program := range programs {
-		argv := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, 0, "", program, []string{"-version"})
-		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own argv
-		cmd.Env = env
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return cage{reason: "bubblewrap does not work here: " + clean(out)}
+		if out, err := c.try(ctx, env, program); err != nil {
+			return cage{reason: "bubblewrap does not work here: " + cmp.Or(clean(out), err.Error())}
 		}
 	}
 	return c
+}
+
+func (c cage) try(ctx context.Context, env []string, program string) (out []byte, err error) {
+	status, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	defer reap(status)
+	defer w.Close()
+	argv := c.wrap(limits{cpu: 10 * time.Second, memory: 4 << 30}, 3, "", program, []string{"-version"})
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // our own argv
+	cmd.Env, cmd.ExtraFiles = env, []*os.File{w}
+	return cmd.CombinedOutput() //nolint:wrapcheck // the caller says what it was
 }
 
 func (c cage) active() bool { return c.bwrap != "" }

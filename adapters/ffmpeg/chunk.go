@@ -33,6 +33,7 @@ func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out co
 	if job.Poster {
 		outputs = append(outputs, poster.drainImage, poster.drainTimes)
 	}
+	outputs = append(outputs, discard) // the frames that come in, see graph
 	args = append(args, "-progress", fmt.Sprintf("pipe:%d", 3+len(outputs)))
 	outputs = append(outputs, discard)
 
@@ -61,7 +62,7 @@ func discard(r io.Reader) error {
 	return err //nolint:wrapcheck // a pipe's
 }
 
-// chunkArgs writes the command: rung i goes to pipe 3+i, the poster and its time after them.
+// chunkArgs writes the command: rung i goes to pipe 3+i, the poster and its time after them, then the signs of life.
 func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	plan, chunk := job.Plan, job.Plan.Chunks[job.Chunk]
 	threads := strconv.Itoa(cmp.Or(job.Threads, e.opts.Threads))
@@ -77,7 +78,7 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	}
 	first := 3
 	args = append(args, "-i", inputMark, "-filter_complex_threads", threads,
-		"-filter_complex", graph(job, p, first+len(plan.Rungs)+1))
+		"-filter_complex", graph(job, p, first+len(plan.Rungs)))
 	gop := strconv.Itoa(plan.GOP)
 	for i, r := range plan.Rungs {
 		args = append(args, "-map", fmt.Sprintf("[v%d]", i), "-map_metadata", "-1", "-dn", "-sn",

@@ -16,14 +16,21 @@ const (
 )
 
 // graph writes the filter graph of a chunk: one decode, one pass over the grid, all rungs and the poster from it. Its
-// outputs are [v0], [v1] ... and, with a poster, [poster], whose times go to the pipe posterTimes.
+// outputs are [v0], [v1] ... and, with a poster, [poster], which goes to the pipe free and its time to the next one.
+//
+// The pipe behind those hears of every frame that comes in: with slow filters (tone mapping on floats in 4K) it takes
+// minutes until the first fragment comes out, and FFmpeg's -progress is quiet until all outputs have begun.
 //
 // The source is sought a keyframe early and not cut exactly (-noaccurate_seek): its frames before the chunk then have
 // negative times, fps drops them, and what it has to hold over from before the chunk it has seen. So a chunk begins with
 // the very frame that the whole encode has there, also where the rate varies.
-func graph(job commands.ChunkJob, p probe, posterTimes int) string {
+func graph(job commands.ChunkJob, p probe, free int) string {
 	plan, chunk, src := job.Plan, job.Plan.Chunks[job.Chunk], job.Source
-	steps := []string{}
+	posterTimes, life := free+1, free
+	if job.Poster {
+		life = free + 2
+	}
+	steps := []string{"metadata=mode=add:key=life:value=1", fmt.Sprintf(`metadata=mode=print:key=life:file=pipe\\:%d:direct=1`, life)}
 	if src.Interlaced {
 		steps = append(steps, "bwdif=mode=send_frame")
 	}

@@ -39,6 +39,9 @@ func TestTheDeadAreReaped(t *testing.T) {
 		t.Skip("without a cage nothing is left behind: " + why)
 	}
 	before := dead(t)
+	if before != 0 {
+		t.Errorf("%d dead processes are left of looking whether the cage works", before)
+	}
 	for range 3 {
 		if _, err := e.Inspect(t.Context(), path); err != nil {
 			t.Fatal(err)
