@@ -17,12 +17,8 @@ import (
 )
 
 const (
-	// bufferSize is also how much is written at once. Larger writes make Linux take larger pieces of memory for its
-	// cache, which are seldom at hand: with 1 MiB, 2 GiB cost 4.2 s of a CPU, with 256 KiB 2.1 s.
-	bufferSize = 256 << 10
-	buffers    = 8 // of one Put: one is read and written, the others wait for their digest
-	// writeback is how many bytes are written before the disk is told to begin with them.
-	writeback = 8 << 20
+	bufferSize = 1 << 20 // also how much is written at once
+	buffers    = 4       // of one Put: one is read into, one is written, one is digested
 )
 
 // Put implements commands.Blobs: a temporary file, fsynced, renamed into place, and its directory fsynced. Leaving one
@@ -58,65 +54,68 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader) (domain.Blob, 
 	return blob, nil
 }
 
-// fill copies r into f. The digest is computed beside it, so that it costs no time where there is a second CPU.
+// fill copies r into f. Reading, writing and the digest are stages that run beside each other, so that the slowest alone
+// decides how long it takes.
 func (s *Store) fill(ctx context.Context, f *os.File, r io.Reader) (domain.Blob, error) {
-	h := sha256.New()
-	type piece struct {
-		buf *[]byte
-		n   int
-	}
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	free := make(chan *[]byte, buffers)
 	full := make(chan piece, buffers)
+	written := make(chan piece, buffers)
+	go func() {
+		defer close(written)
+		out := writer{f: f}
+		for p := range full {
+			if ctx.Err() == nil {
+				if err := out.write((*p.buf)[:p.n]); err != nil {
+					fail(err)
+				}
+			}
+			written <- p
+		}
+	}()
+	h := sha256.New()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for p := range full {
+		for p := range written {
 			h.Write((*p.buf)[:p.n])
 			free <- p.buf
 		}
 	}()
-	var taken int
-	take := func() *[]byte {
+
+	var size int64
+	taken := 0
+	for ctx.Err() == nil {
+		var buf *[]byte
 		if taken < buffers && len(free) == 0 { // small blobs need one buffer only
 			taken++
-			return s.buffers.Get().(*[]byte)
+			buf = s.buffers.Get().(*[]byte)
+		} else {
+			buf = <-free
 		}
-		return <-free
+		n, err := readFull(r, *buf)
+		size += int64(n)
+		full <- piece{buf, n}
+		if err == io.EOF { //nolint:errorlint // a wrapped EOF is not the end, see io.Reader
+			break
+		}
+		if err != nil {
+			fail(err)
+		}
 	}
-	var size, begun int64
-	err := func() error {
-		for {
-			if err := ctx.Err(); err != nil {
-				return context.Cause(ctx)
-			}
-			buf := take()
-			n, err := readFull(r, *buf)
-			full <- piece{buf, n}
-			if n > 0 {
-				// The hasher only reads the buffer, and nobody takes it again before this write is through.
-				if _, err := f.Write((*buf)[:n]); err != nil {
-					return err
-				}
-				size += int64(n)
-			}
-			if size-begun >= writeback {
-				startWriteback(f, begun, size-begun)
-				begun = size
-			}
-			if err == io.EOF { //nolint:errorlint // a wrapped EOF is not the end, see io.Reader
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}()
 	close(full)
 	<-done
 	for range taken {
 		s.buffers.Put(<-free)
 	}
-	return domain.Blob{Bytes: size, SHA256: hex.EncodeToString(h.Sum(nil))}, err
+	return domain.Blob{Bytes: size, SHA256: hex.EncodeToString(h.Sum(nil))}, context.Cause(ctx)
+}
+
+// piece is what one read brought.
+type piece struct {
+	buf *[]byte
+	n   int
 }
 
 // readFull fills buf as far as r goes. io.ReadFull would say io.ErrUnexpectedEOF at the end of r, and that is what a

@@ -50,7 +50,7 @@ func Open(dir string) (*Store, error) {
 		return nil, failed("open blobs", dir, err)
 	}
 	s := &Store{dir: dir, root: root}
-	s.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
+	s.buffers.New = func() any { return newBuffer() }
 	if err := s.begin(); err != nil {
 		return nil, errors.Join(failed("open blobs", dir, err), s.Close())
 	}
