@@ -1,5 +1,6 @@
 # `make` alone lists the targets.
 GO      ?= go
+FUZZTIME ?= 30s
 # Tools have a module of their own, so that the product's has only what the product needs.
 TOOL     = $(GO) tool -modfile=tools/go.mod
 GOTESTSUM = $(TOOL) gotestsum
@@ -38,6 +39,11 @@ test: ## the tests
 test-long: ## the tests with hundreds of kills
 	@scripts/setup test
 	@CINELOG_LONG=1 $(GOTESTSUM) --format pkgname -- -timeout 60m ./...
+
+fuzz: ## each fuzz test for FUZZTIME (30s)
+	@$(GO) test ./domain -run '^$$' -fuzz FuzzReports -fuzztime $(FUZZTIME)
+	@$(GO) test ./projections -run '^$$' -fuzz FuzzCursors -fuzztime $(FUZZTIME)
+	@$(GO) test ./adapters/ffmpeg -run '^$$' -fuzz FuzzFragments -fuzztime $(FUZZTIME)
 
 lint: ## the linters, with the dependency rule
 	@$(LINT) run ./...

@@ -1,7 +1,10 @@
 package domain_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -86,7 +89,7 @@ func mostly[T any](often, seldom *rapid.Generator[T]) *rapid.Generator[T] {
 	})
 }
 
-func sameAsEncodingJSON(r *rapid.T, eventType string, data []byte) {
+func sameAsEncodingJSON(r rapid.TB, eventType string, data []byte) {
 	var want domain.Event
 	var wantErr error
 	switch eventType {
@@ -103,13 +106,37 @@ func sameAsEncodingJSON(r *rapid.T, eventType string, data []byte) {
 	}
 }
 
-func sameMetaAsEncodingJSON(r *rapid.T, data []byte) {
+func sameMetaAsEncodingJSON(r rapid.TB, data []byte) {
 	var want domain.Meta
 	wantErr := json.Unmarshal(data, &want)
 	got, err := domain.DecodeMeta(data)
 	if (err == nil) != (wantErr == nil) || (err == nil && got != want) {
 		r.Fatalf("%s\ngives %+v, %v\nwant  %+v, %v", data, got, err, want, wantErr)
 	}
+}
+
+// FuzzReports looks for data that reading by hand takes for something else than encoding/json does.
+func FuzzReports(f *testing.F) {
+	types := []string{"video.chunk_transcoded.v1", "video.audio_transcoded.v1", "video.rendition_produced.v1"}
+	for _, eventType := range types {
+		sample, err := os.ReadFile(filepath.Join("testdata", "events", eventType+".json"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(sample)
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, sample); err != nil {
+			f.Fatal(err)
+		}
+		f.Add(compact.Bytes())
+	}
+	f.Add([]byte(`{"actor":"a","correlation":"b","causation":"c","request":"d"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, eventType := range types {
+			sameAsEncodingJSON(t, eventType, data)
+		}
+		sameMetaAsEncodingJSON(t, data)
+	})
 }
 
 func byJSON[E domain.Event](data []byte) (domain.Event, error) {
