@@ -26,6 +26,29 @@ type EventLog interface {
 // MaxCommitEvents is how many events one commit may have.
 const MaxCommitEvents = 256
 
+// CommitReader gives the event log commit by commit, to the byte, to be kept or carried elsewhere.
+type CommitReader interface {
+	// Head returns the position of the newest event, 0 for an empty log. A commit ends there.
+	Head(ctx context.Context) (domain.Position, error)
+	// EachCommit calls each for the commits that begin after a position, up to limit, in order and none left out, until
+	// each returns an error, which it returns. What each is given is good until it returns.
+	EachCommit(ctx context.Context, after domain.Position, limit int, each func(domain.StoredCommit) error) error
+}
+
+// CommitLog also takes commits of another log. Every adapter passes contract.CommitLog.
+type CommitLog interface {
+	CommitReader
+
+	// Import appends consecutive commits of another log with the positions, versions, ids, times and hashes that they
+	// have there, and returns nil when all are on disk. Commits that are there already are left as they are, so that
+	// the same ones may be sent again. After an error those from the first up to some other one may be there, never
+	// with a gap. It is no way to append: nothing is decided anew.
+	// ErrInvalid: a commit does not follow the one before it, in the log or in commits.
+	// ErrConflict: there is another commit at this place, or the id or the version of the stream is taken.
+	// ErrUnavailable: as for Append.
+	Import(ctx context.Context, commits []domain.StoredCommit) error
+}
+
 // Blobs is the storage of media. Keys are slash-separated names that we made ("media/<video>/..."): lower-case
 // letters, digits, dot, dash and underscore, no empty part, no part that begins with a dot, so that a key is never a
 // path out of its place; any other key is ErrInvalid. Every adapter passes contract.Blobs.

@@ -1,8 +1,10 @@
 package domain
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"hash"
 )
 
@@ -46,6 +48,37 @@ func ChainHash(previous []byte, first Position, c Commit, events []EncodedEvent)
 		h.Write(sum[:])
 	}
 	return h.Sum(nil)
+}
+
+// StoredCommit is a commit to the byte, as a log keeps it: what it takes to put the same commit into another log.
+type StoredCommit struct {
+	First  Position // of its first event
+	Commit Commit   // without Events
+	Events []EncodedEvent
+	Hash   []byte // ChainHash over the hash of the commit before
+}
+
+// Last returns the position of the last event.
+func (c StoredCommit) Last() Position { return c.First + Position(len(c.Events)) - 1 }
+
+// ChainEnd is where a log, or the part of it before some commit, ends: the zero value is that of an empty log.
+type ChainEnd struct {
+	Position Position // of the last event
+	Hash     []byte   // of the last commit
+}
+
+// Follow returns the end after c. ErrInvalid: c does not come next, or is not what was hashed.
+func (e ChainEnd) Follow(c StoredCommit) (ChainEnd, error) {
+	switch {
+	case c.First != e.Position+1:
+		return e, fmt.Errorf("%w: position %d where %d must be", ErrInvalid, c.First, e.Position+1)
+	case len(c.Events) == 0, c.Commit.ID == "", c.Commit.Stream == "", c.Commit.Expected < 0:
+		return e, fmt.Errorf("%w: the commit at position %d lacks its events, id, stream or version", ErrInvalid, c.First)
+	case !bytes.Equal(c.Hash, ChainHash(e.Hash, c.First, c.Commit, c.Events)):
+		return e, fmt.Errorf("%w: the hash of the commit at position %d does not fit to its content and the commit before",
+			ErrInvalid, c.First)
+	}
+	return ChainEnd{Position: c.Last(), Hash: bytes.Clone(c.Hash)}, nil
 }
 
 func number(h hash.Hash, n int64) {

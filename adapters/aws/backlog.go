@@ -8,26 +8,20 @@ import (
 	sqsapi "github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/cinelog/cinelog/adapters/messaging"
 )
 
-// Backlog is what lies in a group's queues. SQS counts approximately.
-type Backlog struct {
-	Topic, Group string
-	Ready        int // could be handed out now
-	InWork       int // with handlers, or failed and to be tried again later: SQS does not tell them apart
-	Dead         int // see DeadLetters
-}
-
-// Backlogs returns the backlog of every group in Options.Topics and of those declared since.
-func (b *Bus) Backlogs(ctx context.Context) ([]Backlog, error) {
+// Backlogs returns the backlog of every group in Options.Topics and of those declared since. SQS counts approximately.
+func (b *Bus) Backlogs(ctx context.Context) ([]messaging.Backlog, error) {
 	groups, err := b.allGroups(ctx)
 	if err != nil {
 		return nil, err
 	}
-	backlogs := make([]Backlog, len(groups))
+	backlogs := make([]messaging.Backlog, len(groups))
 	err = inParallel(ctx, len(groups), func(ctx context.Context, i int) error {
 		g := groups[i]
-		backlog := Backlog{Topic: g.topic, Group: g.name}
+		backlog := messaging.Backlog{Topic: g.topic, Group: g.name}
 		for _, q := range g.queues {
 			visible, hidden, err := b.counts(ctx, q)
 			if err != nil {

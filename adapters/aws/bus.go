@@ -1,7 +1,7 @@
 // Package aws carries messages between machines: watermill-aws's Publisher and Subscriber on Amazon SNS and SQS, with
 // what they lack (leases that last as long as a handler works, delayed retries, dead letters that say why, batches, a
-// close that gives messages back), and the provisioning of all that they need. It may import domain, and the ports of
-// commands and projections; no other adapter.
+// close that gives messages back), and the provisioning of all that they need. What does not depend on the transport is
+// in adapters/messaging. It may import that and domain; no other adapter.
 //
 // A topic is an SNS topic with one SQS queue for each consumer group; a topic of work has no SNS topic but two queues
 // of one group, by priority. Every group has a queue of dead letters.
@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +24,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 )
 
@@ -71,20 +71,10 @@ type Topic struct {
 // Group is a consumer group: every group gets each message of the topic once.
 type Group struct {
 	Name string
-	// Types are the values of MetaType that the group wants; all messages where it is empty. SNS does the filtering, so
+	// Types are the values of messaging.MetaType that the group wants; all messages where it is empty. SNS does the filtering, so
 	// the others cost nothing.
 	Types []string
 }
-
-// Metadata of messages. The names are those of every transport of this program.
-const (
-	MetaType         = "type"
-	MetaPriority     = "priority"
-	MetaReceiveCount = "receive_count"
-
-	metaFailure  = "failure"           // why the handler failed
-	metaRejected = "failure_permanent" // "true": no further try can change it
-)
 
 // Bus is one process's connection to SNS and SQS.
 type Bus struct {
@@ -108,8 +98,7 @@ type group struct {
 	work        bool
 	queues      []queue // by falling priority
 	dead        queue
-	// died holds one token when a message may have become a dead letter.
-	died chan struct{}
+	died        messaging.Bell // rung when a message may have become a dead letter
 }
 
 // queue is an SQS queue.
@@ -135,13 +124,13 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 // Connect checks the credentials and changes nothing. It is for looking at what there is and for provisioning.
 func Connect(ctx context.Context, o Options) (*Bus, error) {
 	o.Prefix = cmp.Or(o.Prefix, "cinelog")
-	o.Lease = cmp.Or(o.Lease, 30*time.Second)
-	o.MaxReceive = cmp.Or(o.MaxReceive, 10)
-	o.Grace = cmp.Or(o.Grace, 5*time.Second)
+	o.Lease = cmp.Or(o.Lease, messaging.DefaultLease)
+	o.MaxReceive = cmp.Or(o.MaxReceive, messaging.DefaultMaxReceive)
+	o.Grace = cmp.Or(o.Grace, messaging.DefaultGrace)
 	o.Wait = cmp.Or(o.Wait, 20*time.Second)
 	o.Prefetch = max(0, cmp.Or(o.Prefetch, 20))
 	if o.Backoff == nil {
-		o.Backoff = backoff
+		o.Backoff = messaging.Backoff
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -243,7 +232,7 @@ func (b *Bus) group(ctx context.Context, topic, name string) (*group, error) {
 			return nil, fmt.Errorf("declare group %s of topic %s: %w", name, topic, err)
 		}
 	}
-	g = &group{topic: topic, name: name, work: t.Work, died: make(chan struct{}, 1)}
+	g = &group{topic: topic, name: name, work: t.Work, died: messaging.NewBell()}
 	for _, q := range b.queueNames(t, name) {
 		url, err := b.queueURL(ctx, q)
 		if err != nil {
@@ -301,21 +290,4 @@ func (b *Bus) queueNames(t Topic, group string) []string {
 
 func (b *Bus) deadName(topic, group string) string {
 	return strings.Join([]string{b.opts.Prefix, topic, group, "dead"}, "-")
-}
-
-// backoff doubles from one second to one minute; the jitter keeps messages that failed together from coming back
-// together.
-func backoff(n int) time.Duration {
-	d := time.Minute
-	if n < 7 {
-		d = min(d, time.Second<<max(0, n-1))
-	}
-	return d/2 + rand.N(d) //nolint:gosec // jitter is no secret
-}
-
-func signal(bell chan<- struct{}) {
-	select {
-	case bell <- struct{}{}:
-	default:
-	}
 }

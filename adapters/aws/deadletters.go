@@ -9,30 +9,15 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
 	awssdk "github.com/aws/aws-sdk-go-v2/aws"
 	sqsapi "github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 )
 
-// DeadLetter is a message that no handler could deal with. It stays until somebody decides about it, or for 14 days,
-// which is as long as SQS keeps anything.
-type DeadLetter struct {
-	ID        string // topic/group/SQS's id
-	Topic     string
-	Group     string
-	UUID      string
-	Metadata  map[string]string
-	Payload   []byte
-	Attempts  int
-	Reason    string
-	Published time.Time // when it came into the group's queue
-	Died      time.Time // zero where SQS moved it itself
-}
-
-// failed is what a dead letter's attribute metaFailure says, in JSON.
+// failed is what a dead letter's attribute messaging.MetaFailure says, in JSON.
 type failed struct {
 	Reason    string    `json:"reason"`
 	Attempts  int       `json:"attempts"`
@@ -40,30 +25,20 @@ type failed struct {
 	Died      time.Time `json:"died"`
 }
 
-const maxReason = 2000 // bytes of a reason that are kept; a panic brings its stack
-
-func failure(msg *message.Message) (reason string, rejected bool) {
-	reason = msg.Metadata.Get(metaFailure)
-	if reason == "" {
-		reason = "nacked without a reason"
-	}
-	return reason, msg.Metadata.Get(metaRejected) == "true"
-}
-
 // bury puts a message into the group's dead letters as it came, with the failure as one more attribute.
 func (b *Bus) bury(ctx context.Context, g *group, h *held, reason string) error {
 	w := wire{body: h.wire.body, attributes: maps.Clone(h.wire.attributes)}
-	delete(w.attributes, metaFailure) // of an earlier death
-	for reason = cut(toText(reason), maxReason); reason != ""; reason = cut(reason, len(reason)/2) {
+	delete(w.attributes, messaging.MetaFailure) // of an earlier death
+	for reason = cut(toText(reason), messaging.MaxReason); reason != ""; reason = cut(reason, len(reason)/2) {
 		f, err := json.Marshal(failed{Reason: reason, Attempts: h.received, Published: h.sent, Died: b.opts.Now().UTC()})
 		if err != nil {
 			return err
 		}
-		w.attributes[metaFailure] = string(f)
+		w.attributes[messaging.MetaFailure] = string(f)
 		if w.bytes() <= maxBytes {
 			break
 		}
-		delete(w.attributes, metaFailure) // it gives way where the message is as large as may be
+		delete(w.attributes, messaging.MetaFailure) // it gives way where the message is as large as may be
 	}
 	_, err := b.sqs.SendMessage(ctx, &sqsapi.SendMessageInput{
 		QueueUrl: &g.dead.url, MessageBody: &w.body, MessageAttributes: w.sqsAttributes(),
@@ -79,16 +54,17 @@ func cut(s string, n int) string {
 }
 
 // letter reads a dead letter. SQS itself moves a message whose handler's process died at the last try.
-func (b *Bus) letter(g *group, m *sqstypes.Message) DeadLetter {
+func (b *Bus) letter(g *group, m *sqstypes.Message) messaging.DeadLetter {
 	w := received(m)
 	id := awssdk.ToString(m.MessageId)
 	msg, _ := w.decode(id) // that it cannot be read may be why it is here
-	l := DeadLetter{
+	l := messaging.DeadLetter{
+		// The id is topic/group/SQS's id.
 		ID: strings.Join([]string{g.topic, g.name, id}, "/"), Topic: g.topic, Group: g.name, UUID: msg.UUID,
 		Metadata: msg.Metadata, Payload: msg.Payload, Attempts: b.opts.MaxReceive, Reason: "the lease ran out", Published: sentAt(m),
 	}
 	var f failed
-	if json.Unmarshal([]byte(w.attributes[metaFailure]), &f) == nil {
+	if json.Unmarshal([]byte(w.attributes[messaging.MetaFailure]), &f) == nil {
 		l.Attempts, l.Reason, l.Published, l.Died = f.Attempts, f.Reason, f.Published, f.Died
 	}
 	return l
@@ -182,12 +158,12 @@ func (b *Bus) putBack(ctx context.Context, g *group, receipts map[string]string)
 }
 
 // DeadLetters returns all dead letters of the groups in Options.Topics and of those declared since, oldest first.
-func (b *Bus) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
+func (b *Bus) DeadLetters(ctx context.Context) ([]messaging.DeadLetter, error) {
 	groups, err := b.allGroups(ctx)
 	if err != nil {
 		return nil, err
 	}
-	found := make([][]DeadLetter, len(groups))
+	found := make([][]messaging.DeadLetter, len(groups))
 	if err := inParallel(ctx, len(groups), func(ctx context.Context, i int) (err error) {
 		found[i], err = b.lettersOf(ctx, groups[i])
 		return err
@@ -195,12 +171,12 @@ func (b *Bus) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
 		return nil, err
 	}
 	letters := slices.Concat(found...)
-	slices.SortStableFunc(letters, func(a, b DeadLetter) int { return a.Published.Compare(b.Published) })
+	slices.SortStableFunc(letters, func(a, b messaging.DeadLetter) int { return a.Published.Compare(b.Published) })
 	return letters, nil
 }
 
-func (b *Bus) lettersOf(ctx context.Context, g *group) ([]DeadLetter, error) {
-	var letters []DeadLetter
+func (b *Bus) lettersOf(ctx context.Context, g *group) ([]messaging.DeadLetter, error) {
+	var letters []messaging.DeadLetter
 	known := map[string]bool{}
 	err := b.look(ctx, g, func(_ context.Context, m *sqstypes.Message) (verdict, error) {
 		if l := b.letter(g, m); !known[l.ID] {
@@ -211,51 +187,23 @@ func (b *Bus) lettersOf(ctx context.Context, g *group) ([]DeadLetter, error) {
 	return letters, err
 }
 
-// WatchDeadLetters hands the dead letters of a consumer group to handle until ctx ends: those that are there, and each
-// that comes, also those that a crash made. They stay where they are. Every start hands all of them out again, and
-// handle's error makes one come again within a minute.
+// WatchDeadLetters hands the dead letters of a consumer group to handle until ctx ends; see messaging.Watch.
 func (b *Bus) WatchDeadLetters(
-	ctx context.Context, topic, group string, handle func(context.Context, DeadLetter) error,
+	ctx context.Context, topic, group string, handle func(context.Context, messaging.DeadLetter) error,
 ) error {
 	g, err := b.group(ctx, topic, group)
 	if err != nil {
 		return err
 	}
-	tick := time.NewTicker(deadLetterTick)
-	defer tick.Stop()
-	known := map[string]bool{}
-	for {
-		letters, err := b.lettersOf(ctx, g)
-		if err != nil && ctx.Err() == nil {
-			b.log.ErrorContext(ctx, "cannot read dead letters", "topic", topic, "group", group, "error", err)
-		}
-		for _, l := range letters {
-			if known[l.ID] {
-				continue
-			}
-			if err := handle(ctx, l); err != nil {
-				b.log.WarnContext(ctx, "dead letter not handled", "topic", topic, "group", group, "id", l.ID, "error", err)
-				continue
-			}
-			known[l.ID] = true
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-g.died:
-		case <-tick.C:
-		}
-	}
+	letters := func(ctx context.Context) ([]messaging.DeadLetter, error) { return b.lettersOf(ctx, g) }
+	return messaging.Watch{Topic: topic, Group: group, Letters: letters, Died: g.died, Log: b.log}.Run(ctx, handle)
 }
-
-// deadLetterTick finds what no bell told: those that SQS or another process buried, and a handle that failed.
-const deadLetterTick = 30 * time.Second
 
 // Redrive puts a dead letter back into its group's queue, as if it was new. ErrNotFound, also the second time.
 func (b *Bus) Redrive(ctx context.Context, id string) error {
 	return b.decide(ctx, "redrive", id, func(ctx context.Context, g *group, m *sqstypes.Message) error {
 		w := received(m)
-		delete(w.attributes, metaFailure)
+		delete(w.attributes, messaging.MetaFailure)
 		to := g.queues[0]
 		if g.work {
 			to = g.queues[level(w.attributes)]

@@ -10,6 +10,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill-aws/sqs"
 	"github.com/ThreeDotsLabs/watermill/message"
 	sqsapi "github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"github.com/cinelog/cinelog/adapters/messaging"
 )
 
 // intake is what the subscriptions of one subscriber to one topic share: the messages in the process's hands, and one
@@ -66,7 +68,7 @@ func (b *Bus) newIntake(g *group) (*intake, error) {
 		requests = 1 // each could take a task that another process is free for
 	}
 	for i, q := range g.queues {
-		p := &poller{intake: in, queue: q, level: i, wake: make(chan struct{}, 1)}
+		p := &poller{intake: in, queue: q, level: i, wake: messaging.NewBell()}
 		var err error
 		p.sub, err = sqs.NewSubscriber(sqs.SubscriberConfig{
 			AWSConfig: b.opts.Config, OptFns: []func(*sqsapi.Options){p.hook}, QueueUrlResolver: knownURL{},
@@ -243,7 +245,7 @@ func (in *intake) drop(h *held) {
 // ring lets the pollers see whether there is room now. in.mu is held.
 func (in *intake) ring() {
 	for _, p := range in.pollers {
-		signal(p.wake)
+		p.wake.Ring()
 	}
 }
 
@@ -279,19 +281,18 @@ func (in *intake) giveBack(h *held) {
 }
 
 func (in *intake) nack(ctx context.Context, h *held, msg *message.Message) {
-	reason, rejected := failure(msg)
-	if ctx.Err() != nil && !rejected {
-		in.giveBack(h) // it failed because we are leaving: that is not the message's fault
-		return
-	}
+	fate, reason := messaging.AfterNack(ctx, msg, h.received, in.bus.opts.MaxReceive)
 	if !in.settle(h) {
 		return
 	}
-	if !rejected && h.received < in.bus.opts.MaxReceive {
+	switch fate {
+	case messaging.Return:
+		in.settler.hide(h, 0)
+	case messaging.Retry:
 		in.settler.hide(h, in.bus.opts.Backoff(h.received))
-		return
+	case messaging.Bury:
+		in.bury(ctx, h, reason)
 	}
-	in.bury(ctx, h, reason)
 }
 
 // bury moves a message to the dead letters. If that fails it comes again, and SQS buries it in the end.
@@ -305,7 +306,7 @@ func (in *intake) bury(ctx context.Context, h *held, reason string) {
 		return
 	}
 	in.settler.delete(h)
-	signal(in.group.died)
+	in.group.died.Ring()
 }
 
 func (in *intake) attrs(h *held) []any {

@@ -12,6 +12,8 @@ import (
 	sqsapi "github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/smithy-go/middleware"
+
+	"github.com/cinelog/cinelog/adapters/messaging"
 )
 
 // poller is a watermill-aws subscriber on one queue. That one receives, hands over and starts again after errors. What it
@@ -25,7 +27,7 @@ type poller struct {
 	queue  queue
 	level  int // 0 is handed out first
 	sub    *sqs.Subscriber
-	wake   chan struct{}
+	wake   messaging.Bell
 
 	// Guarded by intake.mu.
 	asked   int  // messages that requests under way may bring
@@ -73,7 +75,7 @@ func (p *poller) decoded(h *held) bool {
 		p.intake.drop(h)
 		return false
 	}
-	h.msg.Metadata.Set(MetaReceiveCount, strconv.Itoa(h.received))
+	h.msg.Metadata.Set(messaging.MetaReceiveCount, strconv.Itoa(h.received))
 	return true
 }
 

@@ -17,6 +17,7 @@ import (
 	sqsapi "github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 )
 
@@ -210,7 +211,7 @@ func (b *Bus) planSubscription(ctx context.Context, t Topic, g Group) ([]Action,
 	want := map[string]string{"RawMessageDelivery": "true"}
 	if len(g.Types) > 0 {
 		types := slices.Sorted(slices.Values(g.Types))
-		filter, err := json.Marshal(map[string][]string{MetaType: types})
+		filter, err := json.Marshal(map[string][]string{messaging.MetaType: types})
 		if err != nil {
 			return nil, err
 		}

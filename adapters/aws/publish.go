@@ -19,6 +19,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 )
 
@@ -140,7 +141,7 @@ func (b *Bus) destination(ctx context.Context, topic string) (destination, error
 
 // level is the place among the queues of a group of work that a message has by its priority.
 func level(m message.Metadata) int {
-	if n, err := strconv.Atoi(m.Get(MetaPriority)); err == nil && n > 0 {
+	if messaging.Priority(m) > 0 {
 		return 0
 	}
 	return 1

@@ -14,6 +14,7 @@ import (
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 )
 
@@ -121,7 +122,7 @@ func (w wire) decode(messageID string) (*message.Message, error) {
 	msg := message.NewMessage(uuid, []byte(w.body))
 	for name, value := range w.attributes {
 		switch name {
-		case sqs.UUIDAttribute, metaEncoding, metaFailure: // a dead letter that was sent again keeps its failure
+		case sqs.UUIDAttribute, metaEncoding, messaging.MetaFailure: // a dead letter that was sent again keeps its failure
 		default:
 			msg.Metadata.Set(name, value)
 		}

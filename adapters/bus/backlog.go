@@ -4,20 +4,12 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/cinelog/cinelog/adapters/messaging"
 )
 
-// Backlog is what lies in one queue.
-type Backlog struct {
-	Topic, Group string
-	Ready        int       // could be handed out now
-	InWork       int       // leased to handlers
-	Delayed      int       // failed, to be tried again later
-	Dead         int       // see DeadLetters
-	Oldest       time.Time // publication of the oldest message that is not dead; zero when there is none
-}
-
 // Backlogs returns the backlog of every queue, empty ones too, by topic and group.
-func (q *Queues) Backlogs(ctx context.Context) ([]Backlog, error) {
+func (q *Queues) Backlogs(ctx context.Context) ([]messaging.Backlog, error) {
 	backlogs, err := q.store.backlogs(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read backlogs: %w", unavailable(err))
@@ -25,7 +17,7 @@ func (q *Queues) Backlogs(ctx context.Context) ([]Backlog, error) {
 	return backlogs, nil
 }
 
-func (s *store) backlogs(ctx context.Context) ([]Backlog, error) {
+func (s *store) backlogs(ctx context.Context) ([]messaging.Backlog, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rows, err := s.conn.QueryContext(ctx, `SELECT g.topic, g.name, count(*) FILTER (WHERE state = 0),
@@ -37,9 +29,9 @@ func (s *store) backlogs(ctx context.Context) ([]Backlog, error) {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	var backlogs []Backlog
+	var backlogs []messaging.Backlog
 	for rows.Next() {
-		var b Backlog
+		var b messaging.Backlog
 		var oldest int64
 		if err := rows.Scan(&b.Topic, &b.Group, &b.Ready, &b.InWork, &b.Delayed, &b.Dead, &oldest); err != nil {
 			return nil, err

@@ -4,60 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
-	"github.com/ThreeDotsLabs/watermill/message"
-
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 )
 
-// Metadata through which a handler's error reaches the subscriber. Any adapter may read it after a nack.
-const (
-	metaFailure  = "failure"
-	metaRejected = "failure_permanent"
-)
-
-const maxReason = 2000 // bytes of a reason that are kept; a panic brings its stack
-
-// Fail records why a message is about to be nacked; a dead letter carries the last of these reasons.
-func Fail(msg *message.Message, err error) {
-	msg.Metadata.Set(metaFailure, err.Error())
-}
-
-// Reject is Fail for an error that will be the same at every try: after the nack the message is a dead letter at once.
-func Reject(msg *message.Message, err error) {
-	Fail(msg, err)
-	msg.Metadata.Set(metaRejected, "true")
-}
-
-func failure(msg *message.Message) (reason string, rejected bool) {
-	reason = msg.Metadata.Get(metaFailure)
-	if reason == "" {
-		reason = "nacked without a reason"
-	}
-	if len(reason) > maxReason {
-		reason = reason[:maxReason]
-	}
-	return strings.ToValidUTF8(reason, "\uFFFD"), msg.Metadata.Get(metaRejected) == "true"
-}
-
-// DeadLetter is a message that no handler could deal with. It stays until somebody decides about it.
-type DeadLetter struct {
-	ID        int64
-	Topic     string
-	Group     string
-	UUID      string
-	Metadata  map[string]string
-	Payload   []byte
-	Attempts  int
-	Reason    string
-	Published time.Time
-	Died      time.Time
-}
-
 // DeadLetters returns all dead letters, oldest message first.
-func (q *Queues) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
+func (q *Queues) DeadLetters(ctx context.Context) ([]messaging.DeadLetter, error) {
 	letters, err := q.store.deadLetters(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read dead letters: %w", err)
@@ -65,48 +20,23 @@ func (q *Queues) DeadLetters(ctx context.Context) ([]DeadLetter, error) {
 	return letters, nil
 }
 
-// WatchDeadLetters hands the dead letters of a consumer group to handle until ctx ends: those that are there, and each
-// that comes, also those that a crash made. They stay where they are. Every start hands all of them out again, and
-// handle's error makes one come again within a minute.
+// WatchDeadLetters hands the dead letters of a consumer group to handle until ctx ends; see messaging.Watch.
 func (q *Queues) WatchDeadLetters(
-	ctx context.Context, topic, group string, handle func(context.Context, DeadLetter) error,
+	ctx context.Context, topic, group string, handle func(context.Context, messaging.DeadLetter) error,
 ) error {
 	k, err := q.declare(ctx, topic, group)
 	if err != nil {
 		return err
 	}
-	tick := time.NewTicker(deadLetterTick)
-	defer tick.Stop()
-	known := map[int64]bool{}
-	for {
+	letters := func(ctx context.Context) ([]messaging.DeadLetter, error) {
 		letters, err := q.DeadLetters(ctx)
-		if err != nil && ctx.Err() == nil {
-			q.log.ErrorContext(ctx, "cannot read dead letters", "topic", topic, "group", group, "error", err)
-		}
-		for _, l := range letters {
-			if l.Topic != topic || l.Group != group || known[l.ID] {
-				continue
-			}
-			if err := handle(ctx, l); err != nil {
-				q.log.WarnContext(ctx, "dead letter not handled", "topic", topic, "group", group, "id", l.ID, "error", err)
-				continue
-			}
-			known[l.ID] = true
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-k.died:
-		case <-tick.C:
-		}
+		return slices.DeleteFunc(letters, func(l messaging.DeadLetter) bool { return l.Topic != topic || l.Group != group }), err
 	}
+	return messaging.Watch{Topic: topic, Group: group, Letters: letters, Died: k.died, Log: q.log}.Run(ctx, handle)
 }
 
-// deadLetterTick finds what no bell told: leases that ran out for the last time, and a handle that failed.
-const deadLetterTick = 30 * time.Second
-
 // Redrive puts a dead letter back into its queue, as if it was new. ErrNotFound, also the second time.
-func (q *Queues) Redrive(ctx context.Context, id int64) error {
+func (q *Queues) Redrive(ctx context.Context, id string) error {
 	var topic, group string
 	err := q.store.transaction(ctx, func(ctx context.Context) error {
 		// Under a new id, so that nothing about the old message can touch it.
@@ -126,14 +56,14 @@ func (q *Queues) Redrive(ctx context.Context, id int64) error {
 	}
 	for _, k := range q.groupsOf(topic) {
 		if k.group == group {
-			k.ring()
+			k.wake.Ring()
 		}
 	}
 	return nil
 }
 
 // Drop removes a dead letter for good. ErrNotFound.
-func (q *Queues) Drop(ctx context.Context, id int64) error {
+func (q *Queues) Drop(ctx context.Context, id string) error {
 	err := q.store.transaction(ctx, func(ctx context.Context) error {
 		r, err := q.store.conn.ExecContext(ctx, `DELETE FROM messages WHERE id = ? AND state = 2`, id)
 		if err != nil {
@@ -150,14 +80,14 @@ func (q *Queues) Drop(ctx context.Context, id int64) error {
 	return nil
 }
 
-func orNotFound(err error, id int64) error {
+func orNotFound(err error, id string) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: dead letter %d", domain.ErrNotFound, id)
+	return fmt.Errorf("%w: dead letter %q", domain.ErrNotFound, id)
 }
 
-func (s *store) deadLetters(ctx context.Context) ([]DeadLetter, error) {
+func (s *store) deadLetters(ctx context.Context) ([]messaging.DeadLetter, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rows, err := s.conn.QueryContext(ctx, `SELECT id, topic, consumer, uuid, metadata, payload, received, reason, published, due
@@ -166,9 +96,9 @@ func (s *store) deadLetters(ctx context.Context) ([]DeadLetter, error) {
 		return nil, unavailable(err)
 	}
 	defer func() { _ = rows.Close() }()
-	var letters []DeadLetter
+	var letters []messaging.DeadLetter
 	for rows.Next() {
-		var l DeadLetter
+		var l messaging.DeadLetter
 		var metadata string
 		var published, died int64
 		if err := rows.Scan(&l.ID, &l.Topic, &l.Group, &l.UUID, &metadata, &l.Payload, &l.Attempts, &l.Reason,
@@ -176,7 +106,7 @@ func (s *store) deadLetters(ctx context.Context) ([]DeadLetter, error) {
 			return nil, unavailable(err)
 		}
 		if err := json.Unmarshal([]byte(metadata), &l.Metadata); err != nil {
-			return nil, fmt.Errorf("decode metadata of message %d: %w", l.ID, err)
+			return nil, fmt.Errorf("decode metadata of message %s: %w", l.ID, err)
 		}
 		l.Published, l.Died = time.UnixMilli(published).UTC(), time.UnixMilli(died).UTC()
 		letters = append(letters, l)

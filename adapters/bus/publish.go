@@ -4,20 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/ThreeDotsLabs/watermill/message"
-)
-
-// Metadata of messages.
-const (
-	// MetaPriority, set by a publisher, is a number: messages with a higher one are handed out first. 0 by default.
-	MetaPriority = "priority"
-	// MetaReceiveCount, set by a subscriber, says how often the message was handed out, this time included.
-	MetaReceiveCount = "receive_count"
-	// MetaCorrelation is the correlation id that log lines about the message carry.
-	MetaCorrelation = "correlation"
 )
 
 var (
@@ -65,15 +54,7 @@ func (q *Queues) publish(
 		return fmt.Errorf("publish to %s: %w", topic, err)
 	}
 	for _, k := range queues {
-		k.ring()
+		k.wake.Ring()
 	}
 	return nil
-}
-
-func priority(m *message.Message) int {
-	n, err := strconv.Atoi(m.Metadata.Get(MetaPriority))
-	if err != nil {
-		return 0
-	}
-	return n
 }

@@ -1,6 +1,5 @@
-// Package bus carries messages inside one process: Watermill's Publisher and Subscriber on queues in a SQLite file,
-// the relay that publishes the event log, and the consuming of events and tasks on any Watermill subscriber. It may
-// import domain, and the ports of commands and projections; no other adapter.
+// Package bus carries messages inside one process: Watermill's Publisher and Subscriber on queues in a SQLite file. What
+// does not depend on the transport is in adapters/messaging. It may import that and domain; no other adapter.
 //
 // The queues follow goqite (visibility timeouts, receive counts, priorities) and add what it lacks: consumer groups,
 // delayed retries with the reason, dead letters, and waking up without polling.
@@ -12,10 +11,11 @@ import (
 	"database/sql"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/cinelog/cinelog/adapters/messaging"
 )
 
 // Options are what Open may be told. Only Now is needed.
@@ -51,31 +51,21 @@ type Queues struct {
 // queue is one consumer group's place at a topic.
 type queue struct {
 	topic, group string
-	// wake holds one token when there may be something to receive. Who takes it and finds a message puts it back for
-	// the next, so that one publication wakes as many as it has work for.
-	wake chan struct{}
-	// died holds one token when a message may have become a dead letter.
-	died chan struct{}
-}
-
-func (k *queue) ring() { signal(k.wake) }
-
-func signal(bell chan<- struct{}) {
-	select {
-	case bell <- struct{}{}:
-	default:
-	}
+	// wake is rung when there may be something to receive. Whom it wakes and who finds a message rings it again for the
+	// next, so that one publication wakes as many as it has work for.
+	wake messaging.Bell
+	died messaging.Bell // rung when a message may have become a dead letter
 }
 
 // Open makes the tables if they are not there. Only one process may own the file: every lease in it belonged to a
 // process that is dead, so those messages are handed out again at once; what they count as receives stays. The caller
 // closes the Queues, then db.
 func Open(ctx context.Context, db *sql.DB, opts Options) (*Queues, error) {
-	opts.Lease = cmp.Or(opts.Lease, 30*time.Second)
-	opts.MaxReceive = cmp.Or(opts.MaxReceive, 10)
-	opts.Grace = cmp.Or(opts.Grace, 5*time.Second)
+	opts.Lease = cmp.Or(opts.Lease, messaging.DefaultLease)
+	opts.MaxReceive = cmp.Or(opts.MaxReceive, messaging.DefaultMaxReceive)
+	opts.Grace = cmp.Or(opts.Grace, messaging.DefaultGrace)
 	if opts.Backoff == nil {
-		opts.Backoff = backoff
+		opts.Backoff = messaging.Backoff
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -135,21 +125,11 @@ func (q *Queues) declare(ctx context.Context, topic, group string) (*queue, erro
 }
 
 func newQueue(topic, group string) *queue {
-	return &queue{topic: topic, group: group, wake: make(chan struct{}, 1), died: make(chan struct{}, 1)}
+	return &queue{topic: topic, group: group, wake: messaging.NewBell(), died: messaging.NewBell()}
 }
 
 func (q *Queues) groupsOf(topic string) []*queue {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return slices.Clip(q.groups[topic])
-}
-
-// backoff doubles from one second to one minute; the jitter keeps messages that failed together from coming back
-// together.
-func backoff(n int) time.Duration {
-	d := time.Minute
-	if n < 7 {
-		d = min(d, time.Second<<max(0, n-1))
-	}
-	return d/2 + rand.N(d) //nolint:gosec // jitter is no secret
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 )
 
@@ -191,7 +192,7 @@ func (s *store) put(ctx context.Context, queues []*queue, msgs []*message.Messag
 			payload = []byte{}
 		}
 		for _, k := range queues {
-			if _, err := s.insert.ExecContext(ctx, k.topic, k.group, m.UUID, string(metadata), payload, priority(m), now); err != nil {
+			if _, err := s.insert.ExecContext(ctx, k.topic, k.group, m.UUID, string(metadata), payload, messaging.Priority(m.Metadata), now); err != nil {
 				return err
 			}
 		}

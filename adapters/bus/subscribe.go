@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/cinelog/cinelog/adapters/messaging"
 )
 
 var (
@@ -25,7 +27,7 @@ type subscriber struct {
 }
 
 // Subscriber returns a subscriber that consumes as a member of group. Each call of its Subscribe hands out one message
-// at a time; messages are handled in parallel by several subscriptions (see Consumer.Concurrency).
+// at a time; messages are handled in parallel by several subscriptions (see messaging.Consumer).
 //
 // Make one for each Consume: the end of a Consume closes it.
 //
@@ -117,7 +119,7 @@ func (s *subscription) run(ctx context.Context) {
 			s.queues.log.ErrorContext(ctx, "cannot receive", "topic", s.queue.topic, "group", s.queue.group, "error", err)
 		}
 		if ok {
-			s.queue.ring()
+			s.queue.wake.Ring()
 			s.handle(ctx, m)
 			continue
 		}
@@ -134,7 +136,7 @@ func (s *subscription) run(ctx context.Context) {
 		timer.Stop()
 	}
 	// The bell may have been for this one.
-	s.queue.ring()
+	s.queue.wake.Ring()
 }
 
 // handle gives the message to the consumer and keeps its lease until the consumer has answered.
@@ -145,7 +147,7 @@ func (s *subscription) handle(ctx context.Context, m leased) {
 	for k, v := range m.metadata {
 		msg.Metadata.Set(k, v)
 	}
-	msg.Metadata.Set(MetaReceiveCount, strconv.Itoa(m.received))
+	msg.Metadata.Set(messaging.MetaReceiveCount, strconv.Itoa(m.received))
 	msg.SetContext(msgCtx)
 
 	extend := time.NewTicker(s.store.opts.Lease / 3)
@@ -196,25 +198,23 @@ func (s *subscription) extend(ctx context.Context, m *leased) bool {
 
 func (s *subscription) release(ctx context.Context, m leased) {
 	s.settled(m, "release")(s.store.settle(ctx, s.store.release, m.id, m.lease))
-	s.queue.ring()
+	s.queue.wake.Ring()
 }
 
 func (s *subscription) nack(ctx context.Context, m leased, msg *message.Message) {
-	reason, rejected := failure(msg)
-	if ctx.Err() != nil && !rejected {
-		s.release(ctx, m) // it failed because we are leaving: that is not the message's fault
-		return
-	}
 	now := s.store.opts.Now()
-	if rejected || m.received >= s.store.opts.MaxReceive {
+	switch fate, reason := messaging.AfterNack(ctx, msg, m.received, s.store.opts.MaxReceive); fate {
+	case messaging.Return:
+		s.release(ctx, m)
+	case messaging.Retry:
+		due := now.Add(s.store.opts.Backoff(m.received))
+		s.settled(m, "retry")(s.store.settle(ctx, s.store.retry, due.UnixMilli(), reason, m.id, m.lease))
+	case messaging.Bury:
 		s.queues.log.ErrorContext(ctx, "dead letter", "topic", s.queue.topic, "group", s.queue.group, "message", m.uuid,
 			"receive_count", m.received, "reason", reason)
 		s.settled(m, "bury")(s.store.settle(ctx, s.store.bury, now.UnixMilli(), reason, m.id, m.lease))
-		signal(s.queue.died)
-		return
+		s.queue.died.Ring()
 	}
-	due := now.Add(s.store.opts.Backoff(m.received))
-	s.settled(m, "retry")(s.store.settle(ctx, s.store.retry, due.UnixMilli(), reason, m.id, m.lease))
 }
 
 // settled logs what went wrong. Nothing else is to be done: the message comes again when its lease ends.

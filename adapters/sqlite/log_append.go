@@ -159,6 +159,12 @@ func (l *Log) commitBatch(ctx context.Context, first *pending) (batch []*pending
 	return batch, nil
 }
 
+// insertCommit checks the version and inserts in one statement; no row means that one of the conditions fails.
+const insertCommit = `INSERT INTO commits (position, events, stream, version, id, time, meta, body, hash)
+	SELECT ?1, ?2, ?3, ?4 + 1, ?5, ?6, ?7, ?8, ?9 WHERE ?4 = coalesce(
+		(SELECT version + events - 1 FROM commits WHERE stream = ?3 ORDER BY version DESC LIMIT 1), 0)
+	ON CONFLICT (id) DO NOTHING`
+
 // writer is the connection that writes, with the end of the chain as of the running transaction.
 type writer struct {
 	conn *sql.Conn
@@ -181,11 +187,7 @@ func newWriter(ctx context.Context, db *sql.DB) (*writer, error) {
 		&w.rollbackStmt: "ROLLBACK",
 		&w.tail:         "SELECT position + events, hash FROM commits ORDER BY position DESC LIMIT 1",
 		&w.first:        "SELECT position + events - 1, version + events - 1 FROM commits WHERE id = ?1",
-		// The check of the version and the insert are one statement; no row means that one of the conditions fails.
-		&w.insertStmt: `INSERT INTO commits (position, events, stream, version, id, time, meta, body, hash)
-			SELECT ?1, ?2, ?3, ?4 + 1, ?5, ?6, ?7, ?8, ?9 WHERE ?4 = coalesce(
-				(SELECT version + events - 1 FROM commits WHERE stream = ?3 ORDER BY version DESC LIMIT 1), 0)
-			ON CONFLICT (id) DO NOTHING`,
+		&w.insertStmt:   insertCommit,
 	} {
 		if *stmt, err = conn.PrepareContext(ctx, query); err != nil {
 			return nil, errors.Join(err, w.close())

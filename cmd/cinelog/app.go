@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/cinelog/cinelog/adapters/bus"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
@@ -29,7 +29,7 @@ import (
 //	                    ▲                                        │ read after position
 //	                    │                    ┌───────────────────┼──────────────────────────┐
 //	                    │                    ▼                   ▼                          ▼
-//	                    │             bus.Relay publishes   projections.Catalog/Playback   projections.Analytics
+//	                    │       messaging.Relay publishes   projections.Catalog/Playback   projections.Analytics
 //	                    │                    │                   ▼                          ▼
 //	                    │       Watermill: SQLite queues │ SNS─►SQS   read models (SQLite | MongoDB) ◄─ web: GET, search
 //	                    │          ┌─────────┴───────┬─────────────────┐ (a message wakes a projection; the log decides)
@@ -173,10 +173,10 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	policy := &commands.Transcoding{Service: a.service, Tasks: bus.NewTasks(pub)}
+	policy := &commands.Transcoding{Service: a.service, Tasks: messaging.NewTasks(pub)}
 	a.events(groupTranscoding, policy.Handle)
-	a.deadLetters(bus.TopicEvents, groupTranscoding, func(ctx context.Context, l deadLetter) error {
-		e, err := domain.UnmarshalCloudEvent([]byte(l.Payload))
+	a.deadLetters(messaging.TopicEvents, groupTranscoding, func(ctx context.Context, l messaging.DeadLetter) error {
+		e, err := domain.UnmarshalCloudEvent(l.Payload)
 		if err != nil {
 			return nil //nolint:nilerr // not an event of this program: nobody waits for it
 		}
@@ -185,12 +185,12 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	slots := cmp.Or(a.cpus, runtime.NumCPU())
 	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: a.log, Slots: slots, CPUs: slots}
 	a.part(func(ctx context.Context) error {
-		return bus.ConsumeTasks(ctx, bus.Consumer{
+		return messaging.ConsumeTasks(ctx, messaging.Consumer{
 			Subscriber: a.bus.Subscriber(groupWorkers), Concurrency: slots, Log: a.log,
 		}, worker.Handle)
 	})
-	a.deadLetters(bus.TopicTasks, groupWorkers, func(ctx context.Context, l deadLetter) error {
-		if task, ok := bus.DecodeTask([]byte(l.Payload)); ok {
+	a.deadLetters(messaging.TopicTasks, groupWorkers, func(ctx context.Context, l messaging.DeadLetter) error {
+		if task, ok := messaging.DecodeTask(l.Payload); ok {
 			return worker.GiveUp(ctx, task, l.Attempts)
 		}
 		return nil
@@ -302,13 +302,13 @@ func (a *app) part(run func(context.Context) error) { a.parts = append(a.parts, 
 // events adds a consumer group of the topic of events.
 func (a *app) events(group string, handle func(context.Context, domain.Recorded) error) {
 	a.part(func(ctx context.Context) error {
-		return bus.ConsumeEvents(ctx, bus.Consumer{Subscriber: a.bus.Subscriber(group), Log: a.log}, handle)
+		return messaging.ConsumeEvents(ctx, messaging.Consumer{Subscriber: a.bus.Subscriber(group), Log: a.log}, handle)
 	})
 }
 
 // deadLetters adds somebody who draws the consequences when a consumer group gives up on a message.
-func (a *app) deadLetters(topic, group string, handle func(context.Context, deadLetter) error) {
-	a.part(func(ctx context.Context) error { return a.bus.watch(ctx, topic, group, handle) })
+func (a *app) deadLetters(topic, group string, handle func(context.Context, messaging.DeadLetter) error) {
+	a.part(func(ctx context.Context) error { return a.bus.WatchDeadLetters(ctx, topic, group, handle) })
 }
 
 func (a *app) url() string { return "http://" + a.listener.Addr().String() }

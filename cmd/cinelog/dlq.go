@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"time"
 )
 
 type dlqCmd struct {
@@ -18,13 +19,16 @@ type dlqLsCmd struct{}
 // Run lists the dead letters.
 func (dlqLsCmd) Run(ctx context.Context, c *console) error {
 	return withBus(ctx, c, func(q messageBus) error {
-		letters, err := q.letters(ctx)
+		letters, err := q.DeadLetters(ctx)
 		if err != nil {
 			return err
 		}
 		for _, l := range letters {
 			if c.json {
-				b, err := json.Marshal(l)
+				b, err := json.Marshal(deadLetter{
+					ID: l.ID, Topic: l.Topic, Group: l.Group, Attempts: l.Attempts, Reason: l.Reason,
+					Published: l.Published, Died: l.Died, Metadata: l.Metadata, Payload: string(l.Payload),
+				})
 				if err != nil {
 					return err
 				}
@@ -40,13 +44,26 @@ func (dlqLsCmd) Run(ctx context.Context, c *console) error {
 	})
 }
 
+// deadLetter is how ls prints one for programs.
+type deadLetter struct {
+	ID        string            `json:"id"`
+	Topic     string            `json:"topic"`
+	Group     string            `json:"group"`
+	Attempts  int               `json:"attempts"`
+	Reason    string            `json:"reason"`
+	Published time.Time         `json:"published"`
+	Died      time.Time         `json:"died,omitzero"`
+	Metadata  map[string]string `json:"metadata"`
+	Payload   string            `json:"payload"`
+}
+
 type dlqRedriveCmd struct {
 	ID string `arg:"" help:"Which dead letter, as ls prints it."`
 }
 
 // Run sends a dead letter again.
 func (d dlqRedriveCmd) Run(ctx context.Context, c *console) error {
-	return withBus(ctx, c, func(q messageBus) error { return q.redrive(ctx, d.ID) })
+	return withBus(ctx, c, func(q messageBus) error { return q.Redrive(ctx, d.ID) })
 }
 
 type dlqDropCmd struct {
@@ -55,7 +72,7 @@ type dlqDropCmd struct {
 
 // Run throws a dead letter away.
 func (d dlqDropCmd) Run(ctx context.Context, c *console) error {
-	return withBus(ctx, c, func(q messageBus) error { return q.drop(ctx, d.ID) })
+	return withBus(ctx, c, func(q messageBus) error { return q.Drop(ctx, d.ID) })
 }
 
 func withBus(ctx context.Context, c *console, do func(messageBus) error) error {

@@ -29,9 +29,6 @@ func TestBadLuckAcrossMachines(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if name != "StartsWrong" && os.Getenv("CINELOG_LONG") == "" {
-				t.Skip("takes minutes; \"make test-long\" runs it")
-			}
 			test(t, binary)
 		})
 	}

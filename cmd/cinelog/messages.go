@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 
 	"github.com/cinelog/cinelog/adapters/aws"
 	"github.com/cinelog/cinelog/adapters/bus"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
@@ -26,8 +26,8 @@ const (
 
 func consumerGroups() map[string][]string {
 	return map[string][]string{
-		bus.TopicEvents: {groupTranscoding, groupProjector, groupAnalytics},
-		bus.TopicTasks:  {groupWorkers},
+		messaging.TopicEvents: {groupTranscoding, groupProjector, groupAnalytics},
+		messaging.TopicTasks:  {groupWorkers},
 	}
 }
 
@@ -47,23 +47,12 @@ type messageBus interface {
 	Subscriber(group string) message.Subscriber
 	publisher() (message.Publisher, error)
 	relay() (projections.Target, error)
-	watch(ctx context.Context, topic, group string, handle func(context.Context, deadLetter) error) error
-	letters(ctx context.Context) ([]deadLetter, error)
-	redrive(ctx context.Context, id string) error
-	drop(ctx context.Context, id string) error
-}
-
-// deadLetter is a message that was given up on.
-type deadLetter struct {
-	ID        string            `json:"id"`
-	Topic     string            `json:"topic"`
-	Group     string            `json:"group"`
-	Attempts  int               `json:"attempts"`
-	Reason    string            `json:"reason"`
-	Published time.Time         `json:"published"`
-	Died      time.Time         `json:"died,omitzero"`
-	Metadata  map[string]string `json:"metadata"`
-	Payload   string            `json:"payload"`
+	WatchDeadLetters(
+		ctx context.Context, topic, group string, handle func(context.Context, messaging.DeadLetter) error,
+	) error
+	DeadLetters(ctx context.Context) ([]messaging.DeadLetter, error)
+	Redrive(ctx context.Context, id string) error
+	Drop(ctx context.Context, id string) error
 }
 
 const relayName = "relay"
@@ -74,45 +63,9 @@ func (b sqliteBus) publisher() (message.Publisher, error) { return b.Publisher()
 
 func (b sqliteBus) relay() (projections.Target, error) { return b.Relay(relayName), nil }
 
-func sqliteLetter(l bus.DeadLetter) deadLetter {
-	return deadLetter{
-		ID: strconv.FormatInt(l.ID, 10), Topic: l.Topic, Group: l.Group, Attempts: l.Attempts, Reason: l.Reason,
-		Published: l.Published, Died: l.Died, Metadata: l.Metadata, Payload: string(l.Payload),
-	}
-}
-
-func (b sqliteBus) watch(
-	ctx context.Context, topic, group string, handle func(context.Context, deadLetter) error,
-) error {
-	return b.WatchDeadLetters(ctx, topic, group, func(ctx context.Context, l bus.DeadLetter) error {
-		return handle(ctx, sqliteLetter(l))
-	})
-}
-
-func (b sqliteBus) letters(ctx context.Context) ([]deadLetter, error) {
-	found, err := b.DeadLetters(ctx)
-	all := make([]deadLetter, len(found))
-	for i, l := range found {
-		all[i] = sqliteLetter(l)
-	}
-	return all, err
-}
-
-func (b sqliteBus) redrive(ctx context.Context, id string) error { return numbered(ctx, id, b.Redrive) }
-
-func (b sqliteBus) drop(ctx context.Context, id string) error { return numbered(ctx, id, b.Drop) }
-
-func numbered(ctx context.Context, id string, do func(context.Context, int64) error) error {
-	n, err := strconv.ParseInt(id, 10, 64)
-	if err != nil {
-		return usageError(id + " is not the number of a dead letter, as \"cinelog dlq ls\" prints it")
-	}
-	return do(ctx, n)
-}
-
 type awsBus struct {
 	*aws.Bus
-	checkpoint bus.Checkpoints
+	checkpoint messaging.Checkpoints
 }
 
 func (b awsBus) publisher() (message.Publisher, error) { return b.Publisher() }
@@ -122,7 +75,7 @@ func (b awsBus) relay() (projections.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	return standby{bus.NewRelay(relayName, pub, b.checkpoint)}, nil
+	return standby{messaging.NewRelay(relayName, pub, b.checkpoint)}, nil
 }
 
 // standby is a relay beside others. When it learns that another one has published the same events it stands back for a
@@ -141,34 +94,6 @@ func (s standby) Apply(ctx context.Context, events []domain.Recorded) error {
 	return err
 }
 
-func awsLetter(l aws.DeadLetter) deadLetter {
-	return deadLetter{
-		ID: l.ID, Topic: l.Topic, Group: l.Group, Attempts: l.Attempts, Reason: l.Reason,
-		Published: l.Published, Died: l.Died, Metadata: l.Metadata, Payload: string(l.Payload),
-	}
-}
-
-func (b awsBus) watch(
-	ctx context.Context, topic, group string, handle func(context.Context, deadLetter) error,
-) error {
-	return b.WatchDeadLetters(ctx, topic, group, func(ctx context.Context, l aws.DeadLetter) error {
-		return handle(ctx, awsLetter(l))
-	})
-}
-
-func (b awsBus) letters(ctx context.Context) ([]deadLetter, error) {
-	found, err := b.DeadLetters(ctx)
-	all := make([]deadLetter, len(found))
-	for i, l := range found {
-		all[i] = awsLetter(l)
-	}
-	return all, err
-}
-
-func (b awsBus) redrive(ctx context.Context, id string) error { return b.Redrive(ctx, id) }
-
-func (b awsBus) drop(ctx context.Context, id string) error { return b.Drop(ctx, id) }
-
 // rowsCheckpoint keeps a checkpoint as the rows of a read model do, without any rows. Of two relays that publish the
 // same events, the second learns that the first was faster, and goes on from there.
 type rowsCheckpoint struct {
@@ -178,7 +103,7 @@ type rowsCheckpoint struct {
 	at domain.Position
 }
 
-var _ bus.Checkpoints = (*rowsCheckpoint)(nil)
+var _ messaging.Checkpoints = (*rowsCheckpoint)(nil)
 
 func (c *rowsCheckpoint) LoadCheckpoint(ctx context.Context, _ string) (domain.Position, error) {
 	at, err := c.rows.Checkpoint(ctx)

@@ -16,6 +16,7 @@ import (
 	"github.com/cinelog/cinelog/adapters/aws"
 	"github.com/cinelog/cinelog/adapters/bus"
 	"github.com/cinelog/cinelog/adapters/localfs"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/adapters/mongo"
 	"github.com/cinelog/cinelog/adapters/s3"
 	"github.com/cinelog/cinelog/adapters/sqlite"
@@ -291,7 +292,7 @@ func (o *opener) awsOptions(ctx context.Context, at place) (aws.Options, error) 
 
 func awsTopics() (topics []aws.Topic) {
 	for topic, groups := range consumerGroups() {
-		t := aws.Topic{Name: topic, Work: topic == bus.TopicTasks}
+		t := aws.Topic{Name: topic, Work: topic == messaging.TopicTasks}
 		for _, group := range groups {
 			t.Groups = append(t.Groups, aws.Group{Name: group, Types: wantedTypes(group)})
 		}

@@ -7,7 +7,7 @@ import (
 	"log/slog"
 
 	"github.com/cinelog/cinelog/adapters/aws"
-	"github.com/cinelog/cinelog/adapters/bus"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/adapters/mongo"
 	"github.com/cinelog/cinelog/adapters/s3"
 	"github.com/cinelog/cinelog/projections"
@@ -139,13 +139,13 @@ func (p provisionCmd) printPolicies(ctx context.Context, c *console, o *opener) 
 		blobs  bool
 	}{
 		{roleAPI, aws.Rights{}, true},
-		{roleRelay, aws.Rights{Publish: []string{bus.TopicEvents}}, false},
-		{roleProjector, aws.Rights{Consume: consume(bus.TopicEvents, groupProjector)}, false},
+		{roleRelay, aws.Rights{Publish: []string{messaging.TopicEvents}}, false},
+		{roleProjector, aws.Rights{Consume: consume(messaging.TopicEvents, groupProjector)}, false},
 		{roleTranscoder, aws.Rights{
-			Publish: []string{bus.TopicTasks},
-			Consume: append(consume(bus.TopicEvents, groupTranscoding), consume(bus.TopicTasks, groupWorkers)...),
+			Publish: []string{messaging.TopicTasks},
+			Consume: append(consume(messaging.TopicEvents, groupTranscoding), consume(messaging.TopicTasks, groupWorkers)...),
 		}, true},
-		{roleAnalytics, aws.Rights{Consume: consume(bus.TopicEvents, groupAnalytics)}, false},
+		{roleAnalytics, aws.Rights{Consume: consume(messaging.TopicEvents, groupAnalytics)}, false},
 		{"dlq", aws.Rights{DeadLetters: true}, false},
 		{"provision", aws.Rights{Provision: true}, false},
 	} {

@@ -1,4 +1,4 @@
-package bus
+package messaging
 
 import (
 	"context"
@@ -11,9 +11,6 @@ import (
 
 	"github.com/cinelog/cinelog/commands"
 )
-
-// TopicTasks carries work for competing workers: all of them are one consumer group.
-const TopicTasks = "tasks"
 
 // Tasks sends tasks over a publisher.
 type Tasks struct{ pub message.Publisher }

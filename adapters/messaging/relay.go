@@ -1,0 +1,69 @@
+package messaging
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
+)
+
+// Checkpoints keeps how far a relay has come.
+type Checkpoints interface {
+	LoadCheckpoint(ctx context.Context, name string) (domain.Position, error) // 0 for a new name
+	SaveCheckpoint(ctx context.Context, name string, p domain.Position) error
+}
+
+// Relay publishes the event log. It is a projection whose effect is to publish: CatchUp drives it. The checkpoint
+// moves after the publication, so a crash between the two publishes events again and never leaves one out.
+type Relay struct {
+	name        string
+	checkpoints Checkpoints
+	publish     func(ctx context.Context, msgs []*message.Message, to domain.Position) error
+}
+
+var _ projections.Target = (*Relay)(nil)
+
+// NewRelay returns a relay that publishes through pub.
+func NewRelay(name string, pub message.Publisher, checkpoints Checkpoints) *Relay {
+	return NewAtomicRelay(name, checkpoints, func(ctx context.Context, msgs []*message.Message, to domain.Position) error {
+		if err := pub.Publish(TopicEvents, msgs...); err != nil {
+			return err
+		}
+		return checkpoints.SaveCheckpoint(ctx, name, to)
+	})
+}
+
+// NewAtomicRelay returns a relay for a transport that can store messages on TopicEvents and the checkpoint together, as
+// publish does: then nothing is published twice.
+func NewAtomicRelay(
+	name string, checkpoints Checkpoints,
+	publish func(ctx context.Context, msgs []*message.Message, to domain.Position) error,
+) *Relay {
+	return &Relay{name: name, checkpoints: checkpoints, publish: publish}
+}
+
+// Checkpoint returns the position up to which everything is published.
+func (r *Relay) Checkpoint(ctx context.Context) (domain.Position, error) {
+	return r.checkpoints.LoadCheckpoint(ctx, r.name)
+}
+
+// Apply publishes events.
+func (r *Relay) Apply(ctx context.Context, events []domain.Recorded) error {
+	if len(events) == 0 {
+		return nil
+	}
+	msgs := make([]*message.Message, len(events))
+	for i, e := range events {
+		var err error
+		if msgs[i], err = eventMessage(ctx, e); err != nil {
+			return fmt.Errorf("publish event %d: %w", e.Position, err)
+		}
+	}
+	if err := r.publish(ctx, msgs, events[len(events)-1].Position); err != nil {
+		return fmt.Errorf("publish events from %d: %w", events[0].Position, err)
+	}
+	return nil
+}
