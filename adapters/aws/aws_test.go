@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/cinelog/cinelog/adapters/aws"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/test/backends"
 )
 
@@ -159,7 +160,7 @@ func topic(name, group string) []aws.Topic {
 }
 
 // letters waits until there are n dead letters.
-func letters(tb testing.TB, b *aws.Bus, n int) []aws.DeadLetter {
+func letters(tb testing.TB, b *aws.Bus, n int) []messaging.DeadLetter {
 	tb.Helper()
 	for range 30 {
 		dead, err := b.DeadLetters(tb.Context()) // takes a second

@@ -21,8 +21,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/cinelog/cinelog/adapters/aws"
-	"github.com/cinelog/cinelog/adapters/bus"
 	"github.com/cinelog/cinelog/adapters/contract"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
 	"github.com/cinelog/cinelog/test/backends"
@@ -64,16 +64,16 @@ func median(of []float64) float64 { return slices.Sorted(slices.Values(of))[len(
 
 func benchRelay(b *testing.B, n int) time.Duration {
 	b.Helper()
-	queues := open(b, aws.Options{Topics: topic(bus.TopicEvents, "g")})
+	queues := open(b, aws.Options{Topics: topic(messaging.TopicEvents, "g")})
 	sub := &ready{Subscriber: queues.Subscriber("g"), all: make(chan struct{})}
-	relay := bus.NewRelay("relay", publisher(b, queues), &checkpoints{})
+	relay := messaging.NewRelay("relay", publisher(b, queues), &contract.Checkpoints{})
 	var handled atomic.Int64
 	done := make(chan struct{})
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return bus.ConsumeEvents(ctx, bus.Consumer{Subscriber: sub, Concurrency: 4}, func(context.Context, domain.Recorded) error {
+		return messaging.ConsumeEvents(ctx, messaging.Consumer{Subscriber: sub, Concurrency: 4}, func(context.Context, domain.Recorded) error {
 			if handled.Add(1) == int64(n) {
 				close(done)
 			}
@@ -82,7 +82,7 @@ func benchRelay(b *testing.B, n int) time.Duration {
 	})
 	<-sub.all // the bare one knows its queue, too
 	began := time.Now()
-	if _, err := projections.CatchUp(b.Context(), eventLog(n), relay, projections.CatchUpOptions{}); err != nil {
+	if _, err := projections.CatchUp(b.Context(), contract.EventsTo(n), relay, projections.CatchUpOptions{}); err != nil {
 		b.Fatal(err)
 	}
 	<-done
@@ -125,12 +125,16 @@ func benchBare(b *testing.B, n int) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
+	events, err := contract.EventsTo(n).ReadAfter(b.Context(), 0, n)
+	if err != nil {
+		b.Fatal(err)
+	}
 	began := time.Now()
 	g, ctx := errgroup.WithContext(b.Context())
 	g.Go(func() error {
 		sending, ctx := errgroup.WithContext(ctx)
 		sending.SetLimit(8)
-		for batch := range slices.Chunk(events(1, n), 10) {
+		for batch := range slices.Chunk(events, 10) {
 			sending.Go(func() error { return barePublish(ctx, topics, topic.TopicArn, batch) })
 		}
 		return sending.Wait()

@@ -1,7 +1,6 @@
 package aws_test
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"testing"
@@ -19,7 +18,6 @@ import (
 // ReturnAfter are about that.
 func features() contract.BusFeatures {
 	return contract.BusFeatures{
-		Reasons: true, ReceiveCount: aws.MetaReceiveCount,
 		MinLease: 5 * time.Second, WakeUp: 500 * time.Millisecond, ReturnAfter: 3 * time.Second,
 	}
 }
@@ -65,25 +63,11 @@ func processes(t *testing.T, topics []aws.Topic) func(*testing.T, contract.BusOp
 
 func forContract(tb testing.TB, b *aws.Bus) *contract.Bus {
 	tb.Helper()
-	pub, err := b.Publisher()
-	if err != nil {
-		tb.Fatal(err)
-	}
 	return &contract.Bus{
-		Publisher: pub, Subscriber: b.Subscriber, Close: b.Close, Redrive: b.Redrive, Fail: fail,
-		DeadLetters: func(ctx context.Context) ([]contract.DeadMessage, error) {
-			letters, err := b.DeadLetters(ctx)
-			var dead []contract.DeadMessage
-			for _, l := range letters {
-				dead = append(dead, contract.DeadMessage{ID: l.ID, UUID: l.UUID, Reason: l.Reason, Attempts: l.Attempts})
-			}
-			return dead, err
-		},
+		Publisher: publisher(tb, b), Subscriber: b.Subscriber,
+		DeadLetters: b.DeadLetters, Redrive: b.Redrive, Drop: b.Drop, Close: b.Close,
 	}
 }
-
-// fail records a failure the way that consumers of any transport of this program do.
-func fail(msg *message.Message, err error) { msg.Metadata.Set("failure", err.Error()) }
 
 // Watermill's own suite. What holds, and what does not:
 //   - ConsumerGroups, Persistent: yes.

@@ -12,6 +12,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/cinelog/cinelog/adapters/aws"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/test/backends"
 )
@@ -42,8 +43,7 @@ func TestWhatCannotBeReadDiesAtOnceAndTheOthersGoOn(t *testing.T) {
 			m.Ack()
 			continue
 		}
-		fail(m, errors.New("no further try can change it \x00"+strings.Repeat("\x01é", 5000)))
-		m.Metadata.Set("failure_permanent", "true")
+		messaging.Reject(m, errors.New("no further try can change it \x00"+strings.Repeat("\x01é", 5000)))
 		m.Nack()
 	}
 	for _, l := range letters(t, b, 2) {
@@ -80,7 +80,7 @@ func TestALargeMessageDies(t *testing.T) {
 	m.Payload = []byte(strings.Repeat("x", 256<<10-len("_watermill_message_uuid")-len("String")-len(m.UUID)-room))
 	publish(t, b, "topic", m)
 	got := wait(t, subscribe(t, b, "g", "topic"))
-	fail(got, errors.New(strings.Repeat("too much ", 100)))
+	messaging.Fail(got, errors.New(strings.Repeat("too much ", 100)))
 	got.Nack()
 	if l := letters(t, b, 1)[0]; len(l.Payload) != len(m.Payload) || l.UUID != m.UUID || !strings.HasPrefix(l.Reason, "too much") {
 		t.Errorf("dead letter %s with %d bytes: %s", l.UUID, len(l.Payload), l.Reason)
@@ -119,10 +119,10 @@ func TestDeadLettersOfACrashAreWatched(t *testing.T) {
 	letters(t, b, 1)
 	for range 2 {
 		ctx, cancel := context.WithCancel(t.Context())
-		watched := make(chan aws.DeadLetter)
+		watched := make(chan messaging.DeadLetter)
 		ended := make(chan error)
 		go func() {
-			ended <- b.WatchDeadLetters(ctx, "topic", "g", func(_ context.Context, l aws.DeadLetter) error {
+			ended <- b.WatchDeadLetters(ctx, "topic", "g", func(_ context.Context, l messaging.DeadLetter) error {
 				watched <- l
 				return nil
 			})
@@ -149,17 +149,17 @@ func TestDeadWorkIsWatchedAndSentAgain(t *testing.T) {
 	b := open(t, aws.Options{
 		MaxReceive: 1, Topics: []aws.Topic{{Name: "work", Work: true, Groups: []aws.Group{{Name: "g"}}}},
 	})
-	watched := make(chan aws.DeadLetter)
+	watched := make(chan messaging.DeadLetter)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		ended <- b.WatchDeadLetters(ctx, "work", "g", func(_ context.Context, l aws.DeadLetter) error {
+		ended <- b.WatchDeadLetters(ctx, "work", "g", func(_ context.Context, l messaging.DeadLetter) error {
 			watched <- l
 			return nil
 		})
 	}()
 	urgent := text("urgent")
-	urgent.Metadata.Set(aws.MetaPriority, "10")
+	urgent.Metadata.Set(messaging.MetaPriority, "10")
 	publish(t, b, "work", urgent, text("rest"))
 	sub := b.Subscriber("g")
 	msgs, err := sub.Subscribe(t.Context(), "work")
@@ -172,7 +172,7 @@ func TestDeadWorkIsWatchedAndSentAgain(t *testing.T) {
 		select {
 		case l := <-watched:
 			ids = append([]string{l.ID}, ids...)
-			if (l.Metadata[aws.MetaPriority] == "10") != (string(l.Payload) == "urgent") {
+			if (l.Metadata[messaging.MetaPriority] == "10") != (string(l.Payload) == "urgent") {
 				t.Errorf("dead letter %+v", l)
 			}
 		case <-time.After(15 * time.Second): // less than until somebody looks without being told

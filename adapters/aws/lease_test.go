@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cinelog/cinelog/adapters/aws"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/test/backends"
 )
 
@@ -31,8 +32,8 @@ func TestALateAnswerDoesNotCount(t *testing.T) {
 			}
 			zombie.Ack()
 			again := wait(t, msgs)
-			if again.UUID != zombie.UUID || again.Metadata.Get(aws.MetaReceiveCount) != "2" {
-				t.Errorf("got %s for time %s", again.UUID, again.Metadata.Get(aws.MetaReceiveCount))
+			if again.UUID != zombie.UUID || again.Metadata.Get(messaging.MetaReceiveCount) != "2" {
+				t.Errorf("got %s for time %s", again.UUID, again.Metadata.Get(messaging.MetaReceiveCount))
 			}
 			again.Ack()
 		})
@@ -104,7 +105,7 @@ func TestWorkGoesToWhomeverIsFree(t *testing.T) {
 	long := wait(t, first) // while requests for both priorities are under way
 	free := subscribe(t, open(t, o), "g", "work")
 	urgent := text("urgent")
-	urgent.Metadata.Set(aws.MetaPriority, "10")
+	urgent.Metadata.Set(messaging.MetaPriority, "10")
 	publish(t, busy, "work", urgent, text("other"))
 	for range 2 {
 		wait(t, free).Ack()
@@ -119,7 +120,7 @@ func TestTheRestIsNotTouchedWhileThereIsUrgentWork(t *testing.T) {
 	for _, priority := range []string{"0", "10"} {
 		for range 10 {
 			m := text(priority)
-			m.Metadata.Set(aws.MetaPriority, priority)
+			m.Metadata.Set(messaging.MetaPriority, priority)
 			publish(t, b, "work", m)
 		}
 	}
@@ -127,7 +128,7 @@ func TestTheRestIsNotTouchedWhileThereIsUrgentWork(t *testing.T) {
 	for i := range 20 {
 		m := wait(t, msgs)
 		m.Ack()
-		if n := m.Metadata.Get(aws.MetaReceiveCount); n != "1" || (string(m.Payload) == "10") != (i < 10) {
+		if n := m.Metadata.Get(messaging.MetaReceiveCount); n != "1" || (string(m.Payload) == "10") != (i < 10) {
 			t.Errorf("message %d has priority %s and came for time %s", i, m.Payload, n)
 		}
 	}

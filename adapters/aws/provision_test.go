@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/cinelog/cinelog/adapters/aws"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/test/backends"
 )
@@ -213,7 +214,7 @@ func TestAGroupGetsTheTypesThatItWants(t *testing.T) {
 	b := open(t, aws.Options{Topics: everything()})
 	for _, kind := range []string{"a.v1", "unwanted.v1", "", "b.v1"} {
 		m := text(kind)
-		m.Metadata.Set(aws.MetaType, kind)
+		m.Metadata.Set(messaging.MetaType, kind)
 		publish(t, b, "events", m)
 	}
 	all, some := subscribe(t, b, "all", "events"), subscribe(t, b, "some", "events")

@@ -15,6 +15,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/cinelog/cinelog/adapters/aws"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/test/backends"
 )
@@ -75,7 +76,7 @@ func TestLimitsOfMessages(t *testing.T) {
 					if string(got.Payload) == "other" {
 						continue
 					}
-					delete(got.Metadata, aws.MetaReceiveCount)
+					delete(got.Metadata, messaging.MetaReceiveCount)
 					delete(m.Metadata, "none")
 					if !got.Equals(m) {
 						t.Errorf("got %s %.50q %v", got.UUID, got.Payload, got.Metadata)
@@ -94,7 +95,7 @@ func TestBatchesStayUnderTheirLimits(t *testing.T) {
 		want := map[string]bool{}
 		for i := range 37 {
 			m := text(strings.Repeat("x", i*5000)) // 3.3 MB in all
-			m.Metadata.Set(aws.MetaPriority, strconv.Itoa(i%2))
+			m.Metadata.Set(messaging.MetaPriority, strconv.Itoa(i%2))
 			msgs, want[m.UUID] = append(msgs, m), true
 		}
 		publish(t, b, topic, msgs...)

@@ -11,8 +11,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/cinelog/cinelog/adapters/bus"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/commands"
-	"github.com/cinelog/cinelog/domain"
 )
 
 // running runs a consumer until the test ends, and fails the test if the consumer fails.
@@ -62,15 +62,15 @@ func wait[T any](t *testing.T, c <-chan T) T {
 func TestTasksComeByPriorityAndAgainAfterAnError(t *testing.T) {
 	t.Parallel()
 	q := queues(t, bus.Options{MaxReceive: 2})
-	declare(t, q, bus.TopicTasks, "transcoder")
+	declare(t, q, messaging.TopicTasks, "transcoder")
 	later := commands.Task{Kind: commands.TaskChunk, Video: "v", Attempt: 3, Chunk: 7, Priority: commands.PriorityRest}
 	first := commands.Task{Kind: commands.TaskInspect, Video: "v", Attempt: 3, Priority: commands.PriorityFirst}
-	if err := bus.NewTasks(q.Publisher()).Send(t.Context(), later, first); err != nil {
+	if err := messaging.NewTasks(q.Publisher()).Send(t.Context(), later, first); err != nil {
 		t.Fatal(err)
 	}
 	tries := make(chan commands.Task)
 	running(t, func(ctx context.Context) error {
-		return bus.ConsumeTasks(ctx, bus.Consumer{Subscriber: q.Subscriber("transcoder")},
+		return messaging.ConsumeTasks(ctx, messaging.Consumer{Subscriber: q.Subscriber("transcoder")},
 			func(_ context.Context, task commands.Task) error {
 				tries <- task
 				if task.Kind == commands.TaskInspect {
@@ -89,15 +89,15 @@ func TestTasksComeByPriorityAndAgainAfterAnError(t *testing.T) {
 	}
 	// The second error was the last: the task is told of as a dead letter, now and after every start.
 	for range 2 {
-		letters := make(chan bus.DeadLetter)
+		letters := make(chan messaging.DeadLetter)
 		running(t, func(ctx context.Context) error {
-			return q.WatchDeadLetters(ctx, bus.TopicTasks, "transcoder", func(_ context.Context, l bus.DeadLetter) error {
+			return q.WatchDeadLetters(ctx, messaging.TopicTasks, "transcoder", func(_ context.Context, l messaging.DeadLetter) error {
 				letters <- l
 				return nil
 			})
 		})
 		l := wait(t, letters)
-		if task, ok := bus.DecodeTask(l.Payload); !ok || task != first || l.Attempts != 2 || l.Reason != "not yet" {
+		if task, ok := messaging.DecodeTask(l.Payload); !ok || task != first || l.Attempts != 2 || l.Reason != "not yet" {
 			t.Errorf("dead letter %+v", l)
 		}
 	}
@@ -118,53 +118,15 @@ func TestDeadLettersOfACrashAreWatched(t *testing.T) {
 	}
 	wait(t, msgs)
 	q := open(t, db, bus.Options{MaxReceive: 1}) // in the crashed one's place, whose lease it takes away
-	letters := make(chan bus.DeadLetter)
+	letters := make(chan messaging.DeadLetter)
 	running(t, func(ctx context.Context) error {
-		return q.WatchDeadLetters(ctx, "topic", "group", func(_ context.Context, l bus.DeadLetter) error {
+		return q.WatchDeadLetters(ctx, "topic", "group", func(_ context.Context, l messaging.DeadLetter) error {
 			letters <- l
 			return nil
 		})
 	})
 	if l := wait(t, letters); l.UUID != "killer" || l.Attempts != 1 {
 		t.Errorf("dead letter %+v", l)
-	}
-}
-
-func TestUndecodableMessagesDieAtOnceAndTheOthersGoOn(t *testing.T) {
-	t.Parallel()
-	q := queues(t, bus.Options{})
-	declare(t, q, bus.TopicEvents, "analytics")
-	for _, body := range []string{"{", `{"specversion":"1.0","type":"video.from_the_future.v9","subject":"v","position":1,"version":1}`} {
-		if err := q.Publisher().Publish(bus.TopicEvents, message.NewMessage("bad", []byte(body))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := q.Relay("relay").Apply(t.Context(), events(1, 3)); err != nil {
-		t.Fatal(err)
-	}
-	got := make(chan domain.Position)
-	running(t, func(ctx context.Context) error {
-		return bus.ConsumeEvents(ctx, bus.Consumer{Subscriber: q.Subscriber("analytics")},
-			func(_ context.Context, e domain.Recorded) error {
-				got <- e.Position
-				return nil
-			})
-	})
-	for want := range domain.Position(3) {
-		if p := wait(t, got); p != want+1 {
-			t.Errorf("got event %d, want %d", p, want+1)
-		}
-	}
-	letters, err := q.DeadLetters(t.Context())
-	if err != nil || len(letters) != 2 || letters[0].Attempts != 1 ||
-		!strings.Contains(letters[1].Reason, domain.ErrUnknownEvent.Error()) {
-		t.Errorf("dead letters %+v, %v", letters, err)
-	}
-	if err := q.Drop(t.Context(), letters[0].ID); err != nil {
-		t.Error(err)
-	}
-	if err := q.Drop(t.Context(), letters[0].ID); !errors.Is(err, domain.ErrNotFound) {
-		t.Errorf("second drop: %v", err)
 	}
 }
 
@@ -177,7 +139,7 @@ func TestAPanicIsAFailureWithItsReason(t *testing.T) {
 	}
 	good := make(chan string, 1)
 	running(t, func(ctx context.Context) error {
-		return bus.Consume(ctx, bus.Consumer{Subscriber: q.Subscriber("group"), Topic: "topic", Concurrency: 2},
+		return messaging.Consume(ctx, messaging.Consumer{Subscriber: q.Subscriber("group"), Topic: "topic", Concurrency: 2},
 			func(_ context.Context, msg *message.Message) error {
 				if msg.UUID == "bad" {
 					panic("a bug in a handler")
@@ -193,7 +155,7 @@ func TestAPanicIsAFailureWithItsReason(t *testing.T) {
 	}
 }
 
-func waitForLetters(t *testing.T, q *bus.Queues) []bus.DeadLetter {
+func waitForLetters(t *testing.T, q *bus.Queues) []messaging.DeadLetter {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
@@ -220,9 +182,9 @@ func TestStoppingGivesTheMessageBackUncounted(t *testing.T) {
 	}
 	for range 3 {
 		ctx, stop := context.WithCancel(t.Context())
-		err := bus.Consume(ctx, bus.Consumer{Subscriber: q.Subscriber("group"), Topic: "topic"},
+		err := messaging.Consume(ctx, messaging.Consumer{Subscriber: q.Subscriber("group"), Topic: "topic"},
 			func(ctx context.Context, msg *message.Message) error {
-				if got := msg.Metadata.Get(bus.MetaReceiveCount); got != "1" {
+				if got := msg.Metadata.Get(messaging.MetaReceiveCount); got != "1" {
 					t.Errorf("receive count %s", got)
 				}
 				stop()

@@ -1,9 +1,7 @@
 package bus_test
 
 import (
-	"context"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
@@ -16,8 +14,7 @@ import (
 func TestBusContract(t *testing.T) {
 	t.Parallel()
 	contract.MessageBus(t, contract.BusFeatures{
-		Priorities: []int{10, 0, -5}, Reasons: true, ReceiveCount: bus.MetaReceiveCount,
-		MinLease: 300 * time.Millisecond, WakeUp: 50 * time.Millisecond,
+		Priorities: []int{10, 0, -5}, MinLease: 300 * time.Millisecond, WakeUp: 50 * time.Millisecond,
 	}, func(t *testing.T) func(*testing.T, contract.BusOptions) *contract.Bus {
 		t.Helper()
 		path := filepath.Join(t.TempDir(), "bus.db")
@@ -35,24 +32,8 @@ func forContract(tb testing.TB, path string, o contract.BusOptions) *contract.Bu
 		Grace: 10 * time.Millisecond,
 	})
 	return &contract.Bus{
-		Publisher: q.Publisher(), Subscriber: q.Subscriber, Fail: bus.Fail, Close: q.Close,
-		DeadLetters: func(ctx context.Context) ([]contract.DeadMessage, error) {
-			letters, err := q.DeadLetters(ctx)
-			var dead []contract.DeadMessage
-			for _, l := range letters {
-				dead = append(dead, contract.DeadMessage{
-					ID: strconv.FormatInt(l.ID, 10), UUID: l.UUID, Reason: l.Reason, Attempts: l.Attempts,
-				})
-			}
-			return dead, err
-		},
-		Redrive: func(ctx context.Context, id string) error {
-			n, err := strconv.ParseInt(id, 10, 64)
-			if err != nil {
-				return err
-			}
-			return q.Redrive(ctx, n)
-		},
+		Publisher: q.Publisher(), Subscriber: q.Subscriber,
+		DeadLetters: q.DeadLetters, Redrive: q.Redrive, Drop: q.Drop, Close: q.Close,
 	}
 }
 

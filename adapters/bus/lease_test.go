@@ -11,6 +11,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/cinelog/cinelog/adapters/bus"
+	"github.com/cinelog/cinelog/adapters/messaging"
 )
 
 // A handler that was frozen for longer than its lease has lost the message: what it says afterwards does not count.
@@ -39,7 +40,7 @@ func TestALateAnswerDoesNotCount(t *testing.T) {
 	<-zombie.Context().Done()
 	second.Nack()
 	third := wait(t, msgs)
-	if got := third.Metadata.Get(bus.MetaReceiveCount); got != "3" {
+	if got := third.Metadata.Get(messaging.MetaReceiveCount); got != "3" {
 		t.Errorf("receive count %s, want 3", got)
 	}
 	third.Ack()
@@ -64,12 +65,12 @@ func TestBacklogs(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := wait(t, msgs)
-	bus.Reject(m, errors.New("never"))
+	messaging.Reject(m, errors.New("never"))
 	m.Nack()
 	wait(t, msgs).Nack()
 	wait(t, msgs)
 	got, err := q.Backlogs(t.Context())
-	want := []bus.Backlog{
+	want := []messaging.Backlog{
 		{Topic: "topic", Group: "busy", Ready: 1, InWork: 1, Delayed: 1, Dead: 1, Oldest: now},
 		{Topic: "topic", Group: "idle", Ready: 4, Oldest: now},
 	}

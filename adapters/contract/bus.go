@@ -9,23 +9,18 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/cinelog/cinelog/adapters/messaging"
 )
 
 // Bus is a message bus as one process has it.
 type Bus struct {
-	Publisher  message.Publisher
-	Subscriber func(group string) message.Subscriber
-	// Fail records why a message is about to be nacked.
-	Fail        func(msg *message.Message, err error)
-	DeadLetters func(ctx context.Context) ([]DeadMessage, error)
+	Publisher   message.Publisher
+	Subscriber  func(group string) message.Subscriber
+	DeadLetters func(ctx context.Context) ([]messaging.DeadLetter, error)
 	Redrive     func(ctx context.Context, id string) error
+	Drop        func(ctx context.Context, id string) error
 	Close       func() error
-}
-
-// DeadMessage is what the suite needs to know of a dead letter.
-type DeadMessage struct {
-	ID, UUID, Reason string
-	Attempts         int
 }
 
 // BusOptions are what a test wants of a bus.
@@ -40,12 +35,10 @@ type BusFeatures struct {
 	// Priorities are some that are told apart, falling; none where the bus hands out in no such order.
 	Priorities []int
 	// OneGroup says that all messages go to one group: a queue of work.
-	OneGroup     bool
-	Reasons      bool          // dead letters say why
-	ReceiveCount string        // key of the metadata that says how often a message was handed out
-	MinLease     time.Duration // the shortest lease that the bus can do
-	WakeUp       time.Duration // from publish to receipt on an idle bus, at most; 0 not to check
-	ReturnAfter  time.Duration // from a process's end to the return of its message, beyond the lease
+	OneGroup    bool
+	MinLease    time.Duration // the shortest lease that the bus can do
+	WakeUp      time.Duration // from publish to receipt on an idle bus, at most; 0 not to check
+	ReturnAfter time.Duration // from a process's end to the return of its message, beyond the lease
 }
 
 // MessageBus checks a bus. create makes an empty one; start is a process that uses it, and starting another one means that
@@ -65,6 +58,8 @@ func MessageBus(
 		"dead letters and redrive":       deadLetters,
 		"waking up":                      wakingUp,
 		"competing consumers":            competing,
+		"the relay loses nothing":        relayLosesNothing,
+		"events of the future":           eventsOfTheFuture,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,10 +87,15 @@ func subscribe(t *testing.T, b *Bus, group string) <-chan *message.Message {
 // declare makes the bus keep messages for the group, without receiving any.
 func declare(t *testing.T, b *Bus, groups ...string) {
 	t.Helper()
+	declareAt(t, b, "topic", groups...)
+}
+
+func declareAt(t *testing.T, b *Bus, topic string, groups ...string) {
+	t.Helper()
 	for _, group := range groups {
 		sub := b.Subscriber(group)
 		if i, ok := sub.(message.SubscribeInitializer); ok {
-			if err := i.SubscribeInitialize("topic"); err != nil {
+			if err := i.SubscribeInitialize(topic); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -10,6 +10,9 @@ import (
 
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/cinelog/cinelog/adapters/messaging"
+	"github.com/cinelog/cinelog/domain"
 )
 
 type startBus = func(*testing.T, BusOptions) *Bus
@@ -67,8 +70,8 @@ func deadProcess(t *testing.T, f BusFeatures, start startBus) {
 	if first.UUID != second.UUID {
 		t.Errorf("got %s, want %s again", second.UUID, first.UUID)
 	}
-	if f.ReceiveCount != "" && second.Metadata.Get(f.ReceiveCount) != "2" {
-		t.Errorf("receive count %q, want 2", second.Metadata.Get(f.ReceiveCount))
+	if n := second.Metadata.Get(messaging.MetaReceiveCount); n != "2" {
+		t.Errorf("receive count %q, want 2", n)
 	}
 	second.Ack()
 }
@@ -126,7 +129,7 @@ func priorities(t *testing.T, f BusFeatures, start startBus) {
 	}
 	for _, p := range slices.Repeat(slices.Sorted(slices.Values(f.Priorities)), 5) {
 		m := message.NewMessage(watermill.NewUUID(), []byte(strconv.Itoa(p)))
-		m.Metadata.Set("priority", strconv.Itoa(p))
+		m.Metadata.Set(messaging.MetaPriority, strconv.Itoa(p))
 		if err := b.Publisher.Publish("topic", m); err != nil {
 			t.Fatal(err)
 		}
@@ -177,11 +180,11 @@ func deadLetters(t *testing.T, f BusFeatures, start startBus) {
 	for i := range 2 {
 		m := receive(t, msgs)
 		uuid = m.UUID
-		b.Fail(m, errors.New("reason "+strconv.Itoa(i+1)))
+		messaging.Fail(m, errors.New("reason "+strconv.Itoa(i+1)))
 		m.Nack()
 	}
 	dead := waitForDead(t, b, 1)
-	if dead[0].UUID != uuid || dead[0].Attempts != 2 || (f.Reasons && dead[0].Reason != "reason 2") {
+	if dead[0].UUID != uuid || dead[0].Attempts != 2 || dead[0].Reason != "reason 2" {
 		t.Errorf("dead letter %+v", dead[0])
 	}
 	if !f.OneGroup {
@@ -194,17 +197,22 @@ func deadLetters(t *testing.T, f BusFeatures, start startBus) {
 	if m.UUID != uuid {
 		t.Errorf("got %s, want %s again", m.UUID, uuid)
 	}
-	if f.ReceiveCount != "" && m.Metadata.Get(f.ReceiveCount) != "1" {
-		t.Errorf("receive count %s after redrive, want 1", m.Metadata.Get(f.ReceiveCount))
+	if n := m.Metadata.Get(messaging.MetaReceiveCount); n != "1" {
+		t.Errorf("receive count %s after redrive, want 1", n)
 	}
 	m.Ack()
 	waitForDead(t, b, 0)
-	if err := b.Redrive(t.Context(), dead[0].ID); err == nil {
-		t.Error("the second redrive of a letter gave no error")
+	for _, id := range []string{dead[0].ID, "no id of a dead letter"} {
+		if err := b.Redrive(t.Context(), id); !errors.Is(err, domain.ErrNotFound) {
+			t.Errorf("redrive of a letter that is not there: %v", err)
+		}
+		if err := b.Drop(t.Context(), id); !errors.Is(err, domain.ErrNotFound) {
+			t.Errorf("drop of a letter that is not there: %v", err)
+		}
 	}
 }
 
-func waitForDead(t *testing.T, b *Bus, n int) []DeadMessage {
+func waitForDead(t *testing.T, b *Bus, n int) []messaging.DeadLetter {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()

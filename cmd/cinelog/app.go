@@ -15,8 +15,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"

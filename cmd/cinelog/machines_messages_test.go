@@ -19,7 +19,7 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 
 	"github.com/cinelog/cinelog/adapters/aws"
-	"github.com/cinelog/cinelog/adapters/bus"
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 )
@@ -76,7 +76,7 @@ func messagesShuffled(t *testing.T, binary string) {
 				commands.Task{Kind: commands.TaskInspect, Video: r.VideoID(), Attempt: e.Attempt})
 		}
 	}
-	if err := bus.NewTasks(w.publisher()).Send(t.Context(), slices.Concat(tasks, tasks)...); err != nil {
+	if err := messaging.NewTasks(w.publisher()).Send(t.Context(), slices.Concat(tasks, tasks)...); err != nil {
 		t.Fatal(err)
 	}
 	w.drained(time.Minute)
@@ -141,15 +141,15 @@ func (r *badRelay) publish(events []domain.Recorded) {
 			r.t.Error(err)
 		}
 		msgs[i] = message.NewMessage(watermill.NewUUID(), body)
-		msgs[i].Metadata.Set(bus.MetaType, domain.EventType(e.Event))
-		msgs[i].Metadata.Set(bus.MetaVideo, e.Stream)
-		msgs[i].Metadata.Set(bus.MetaPosition, strconv.FormatInt(int64(e.Position), 10))
+		msgs[i].Metadata.Set(messaging.MetaType, domain.EventType(e.Event))
+		msgs[i].Metadata.Set(messaging.MetaVideo, e.Stream)
+		msgs[i].Metadata.Set(messaging.MetaPosition, strconv.FormatInt(int64(e.Position), 10))
 	}
 	r.rand.Shuffle(len(msgs), func(i, j int) { msgs[i], msgs[j] = msgs[j], msgs[i] })
 	if len(msgs) == 0 {
 		return
 	}
-	if err := r.publisher().Publish(bus.TopicEvents, msgs...); err != nil {
+	if err := r.publisher().Publish(messaging.TopicEvents, msgs...); err != nil {
 		r.t.Errorf("publish: %v", err)
 	}
 	r.published += len(msgs)
@@ -175,15 +175,15 @@ func poisonMessages(t *testing.T, binary string) {
 	m.start("transcoder", "--tries", "3")
 	send := func(topic, eventType, body string) {
 		msg := message.NewMessage(watermill.NewUUID(), []byte(body))
-		msg.Metadata.Set(bus.MetaType, eventType)
+		msg.Metadata.Set(messaging.MetaType, eventType)
 		if err := w.publisher().Publish(topic, msg); err != nil {
 			t.Fatal(err)
 		}
 	}
-	send(bus.TopicEvents, "video.uploaded.v1", `no event at all`)
-	send(bus.TopicEvents, "video.sung.v7", `{"specversion":"1.0","id":"x","source":"x","type":"video.sung.v7","subject":"x","data":{}}`)
-	send(bus.TopicTasks, "dance", `{"kind":"dance","video":"0198c0de-0000-7000-8000-000000000000"}`)
-	send(bus.TopicTasks, "chunk", `no task at all`)
+	send(messaging.TopicEvents, "video.uploaded.v1", `no event at all`)
+	send(messaging.TopicEvents, "video.sung.v7", `{"specversion":"1.0","id":"x","source":"x","type":"video.sung.v7","subject":"x","data":{}}`)
+	send(messaging.TopicTasks, "dance", `{"kind":"dance","video":"0198c0de-0000-7000-8000-000000000000"}`)
+	send(messaging.TopicTasks, "chunk", `no task at all`)
 	if _, err := cl.wait(t.Context(), m.send(cl, m.clip(5, "320x180")), true, func(float64) {}); err != nil {
 		t.Fatal(err)
 	}
@@ -261,10 +261,10 @@ func twoOfEach(t *testing.T, binary string) {
 	m.mustRun("provision")
 	w := m.witness()
 	const everybody = "witness"
-	group := m.openAWS([]aws.Topic{{Name: bus.TopicEvents, Groups: []aws.Group{{Name: everybody}}}})
+	group := m.openAWS([]aws.Topic{{Name: messaging.TopicEvents, Groups: []aws.Group{{Name: everybody}}}})
 	reached := make(chan domain.Position, 1000)
 	go func() {
-		_ = bus.ConsumeEvents(t.Context(), bus.Consumer{Subscriber: group.Subscriber(everybody), Concurrency: 4},
+		_ = messaging.ConsumeEvents(t.Context(), messaging.Consumer{Subscriber: group.Subscriber(everybody), Concurrency: 4},
 			func(ctx context.Context, e domain.Recorded) error {
 				select {
 				case reached <- e.Position:

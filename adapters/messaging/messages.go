@@ -1,0 +1,67 @@
+// Package messaging is what this program's messages have in common whatever carries them: what they look like, the
+// relay that publishes the event log, the consuming of events and tasks, what becomes of a message whose handler
+// failed, and what can be told of queues. It works on any Watermill Publisher and Subscriber; adapters/bus and
+// adapters/aws are the transports, and the only adapters that import it. It may import domain, and the ports of
+// commands and projections.
+package messaging
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/ThreeDotsLabs/watermill/message"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// Topics.
+const (
+	// TopicEvents carries every event of the log, as CloudEvents.
+	TopicEvents = "events"
+	// TopicTasks carries work for competing workers: all of them are one consumer group.
+	TopicTasks = "tasks"
+)
+
+// Metadata of messages.
+const (
+	// MetaType is an event's type or a task's kind. With MetaVideo and MetaPosition, a consumer may skip a message without
+	// reading it.
+	MetaType     = "type"
+	MetaVideo    = "video"
+	MetaPosition = "position"
+	// MetaPriority, set by a publisher, is a number: messages with a higher one are handed out first. 0 by default.
+	MetaPriority = "priority"
+	// MetaReceiveCount, set by a subscriber, says how often the message was handed out, this time included.
+	MetaReceiveCount = "receive_count"
+	// MetaCorrelation is the correlation id that log lines about the message carry.
+	MetaCorrelation = "correlation"
+	// MetaFailure says why a handler failed. See Fail.
+	MetaFailure = "failure"
+
+	metaPermanent = "failure_permanent" // "true": no further try can change it
+)
+
+// Priority returns what MetaPriority says.
+func Priority(m message.Metadata) int {
+	n, err := strconv.Atoi(m.Get(MetaPriority))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func eventMessage(ctx context.Context, e domain.Recorded) (*message.Message, error) {
+	body, err := domain.MarshalCloudEvent(e)
+	if err != nil {
+		return nil, err
+	}
+	position := strconv.FormatInt(int64(e.Position), 10)
+	msg := message.NewMessageWithContext(ctx, "event-"+position, body)
+	msg.Metadata.Set(MetaType, domain.EventType(e.Event))
+	msg.Metadata.Set(MetaVideo, e.Stream)
+	msg.Metadata.Set(MetaPosition, position)
+	if e.Meta.Correlation != "" {
+		msg.Metadata.Set(MetaCorrelation, e.Meta.Correlation)
+	}
+	return msg, nil
+}
