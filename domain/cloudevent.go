@@ -2,7 +2,9 @@ package domain
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 )
@@ -21,26 +23,44 @@ type cloudEvent struct {
 	Actor           string          `json:"actor,omitempty"`
 	Correlation     string          `json:"correlation,omitempty"`
 	Causation       string          `json:"causation,omitempty"`
-	Data            json.RawMessage `json:"data"`
+	Data            json.RawMessage `json:"data,omitempty"`
+	DataRef         string          `json:"dataref,omitempty"` // instead of Data: where to read it (extension "Dataref")
 }
 
 // cloudEventSource names this product's log; the pair of source and id names an event.
 const cloudEventSource = "/cinelog/events"
 
-// MarshalCloudEvent writes an event as it goes out on the bus.
-func MarshalCloudEvent(r Recorded) ([]byte, error) {
+// MaxInlineData is how many bytes of data an event brings along on the bus. One with more only says where they are: they
+// may be more than a queue takes (SNS: 256 KiB for a message), and SNS and SQS count each 64 KiB as a request.
+const MaxInlineData = 48 << 10
+
+// ErrDataLeftOut says that an event's data are where it was recorded, and not in the message.
+var ErrDataLeftOut = errors.New("the event's data were too long for a message")
+
+// MarshalCloudEvent writes an event with all its data.
+func MarshalCloudEvent(r Recorded) ([]byte, error) { return marshalCloudEvent(r, math.MaxInt) }
+
+// MarshalShortCloudEvent writes an event as it goes out on the bus: without its data where they are longer than
+// MaxInlineData.
+func MarshalShortCloudEvent(r Recorded) ([]byte, error) { return marshalCloudEvent(r, MaxInlineData) }
+
+func marshalCloudEvent(r Recorded, most int) ([]byte, error) {
 	eventType, data, err := EncodeEvent(r.Event)
 	if err != nil {
 		return nil, err
 	}
+	ref := ""
+	if len(data) > most {
+		data, ref = nil, "/v1/videos/"+r.Stream+"/events"
+	}
 	return json.Marshal(cloudEvent{
-		SpecVersion: "1.0", ID: strconv.FormatInt(int64(r.Position), 10), Source: cloudEventSource, Type: eventType,
+		DataRef: ref, SpecVersion: "1.0", ID: strconv.FormatInt(int64(r.Position), 10), Source: cloudEventSource, Type: eventType,
 		Subject: r.Stream, Time: r.Time.UTC(), DataContentType: "application/json", Position: r.Position,
 		Version: r.Version, Actor: r.Meta.Actor, Correlation: r.Meta.Correlation, Causation: r.Meta.Causation, Data: data,
 	})
 }
 
-// UnmarshalCloudEvent reads what MarshalCloudEvent wrote.
+// UnmarshalCloudEvent reads what these two wrote. ErrDataLeftOut comes with all that is known but the Event.
 func UnmarshalCloudEvent(b []byte) (Recorded, error) {
 	var c cloudEvent
 	if err := json.Unmarshal(b, &c); err != nil {
@@ -50,12 +70,16 @@ func UnmarshalCloudEvent(b []byte) (Recorded, error) {
 		return Recorded{}, fmt.Errorf("read a CloudEvent: %w: specversion %q, position %d, version %d, subject %q",
 			ErrInvalid, c.SpecVersion, c.Position, c.Version, c.Subject)
 	}
-	e, err := DecodeEvent(c.Type, c.Data)
-	if err != nil {
+	r := Recorded{
+		Position: c.Position, Stream: c.Subject, Version: c.Version, Time: c.Time,
+		Meta: Meta{Actor: c.Actor, Correlation: c.Correlation, Causation: c.Causation},
+	}
+	if len(c.Data) == 0 && c.DataRef != "" {
+		return r, ErrDataLeftOut
+	}
+	var err error
+	if r.Event, err = DecodeEvent(c.Type, c.Data); err != nil {
 		return Recorded{}, err
 	}
-	return Recorded{
-		Position: c.Position, Stream: c.Subject, Version: c.Version, Time: c.Time, Event: e,
-		Meta: Meta{Actor: c.Actor, Correlation: c.Correlation, Causation: c.Causation},
-	}, nil
+	return r, nil
 }

@@ -2,8 +2,10 @@ package domain_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,6 +85,18 @@ func TestCloudEventRoundTrip(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+	long := want
+	long.Event = domain.VideoUploaded{Filename: strings.Repeat("x", domain.MaxInlineData)}
+	if b, err = domain.MarshalShortCloudEvent(long); err != nil || len(b) > 1000 {
+		t.Errorf("%d bytes for an event whose data are left out, %v", len(b), err)
+	}
+	if got, err = domain.UnmarshalCloudEvent(b); !errors.Is(err, domain.ErrDataLeftOut) {
+		t.Error(err)
+	}
+	long.Event = nil
+	if diff := cmp.Diff(long, got); diff != "" {
+		t.Errorf("without its data (-want +got):\n%s", diff)
 	}
 	for _, bad := range []string{``, `{}`, `null`, `{"specversion":"1.0","position":0,"version":1,"subject":"x"}`} {
 		if _, err := domain.UnmarshalCloudEvent([]byte(bad)); err == nil {

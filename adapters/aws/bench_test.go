@@ -3,6 +3,7 @@ package aws_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -73,7 +74,7 @@ func benchRelay(b *testing.B, n int) time.Duration {
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return messaging.ConsumeEvents(ctx, messaging.Consumer{Subscriber: sub, Concurrency: 4}, func(context.Context, domain.Recorded) error {
+		return messaging.ConsumeEvents(ctx, messaging.Consumer{Subscriber: sub, Concurrency: 4}, contract.EventsTo(n), func(context.Context, domain.Recorded) error {
 			if handled.Add(1) == int64(n) {
 				close(done)
 			}
@@ -171,7 +172,7 @@ func (wholeBodies) RoundTrip(r *http.Request) (*http.Response, error) {
 func barePublish(ctx context.Context, c *sns.Client, topic *string, batch []domain.Recorded) error {
 	in := &sns.PublishBatchInput{TopicArn: topic}
 	for i, e := range batch {
-		body, err := domain.MarshalCloudEvent(e)
+		body, err := domain.MarshalShortCloudEvent(e)
 		if err != nil {
 			return err
 		}
@@ -202,7 +203,7 @@ func bareReceive(ctx context.Context, c *sqs.Client, queue *string) (int, error)
 	}
 	in := &sqs.DeleteMessageBatchInput{QueueUrl: queue}
 	for i, m := range out.Messages {
-		if _, err := domain.UnmarshalCloudEvent([]byte(*m.Body)); err != nil {
+		if _, err := domain.UnmarshalCloudEvent([]byte(*m.Body)); err != nil && !errors.Is(err, domain.ErrDataLeftOut) {
 			return 0, err
 		}
 		in.Entries = append(in.Entries, sqstypes.DeleteMessageBatchRequestEntry{

@@ -32,7 +32,7 @@ func TestRelayIntoQueuesPublishesOnce(t *testing.T) {
 	for i, want := range events {
 		m := wait(t, msgs)
 		m.Ack()
-		if got, err := domain.UnmarshalCloudEvent(m.Payload); err != nil || got != want {
+		if got, err := messaging.ReadEvent(t.Context(), contract.EventsTo(n), m.Payload); err != nil || got != want {
 			t.Errorf("message %d is %+v, %v, want %+v", i, got, err, want)
 		}
 		if m.Metadata.Get(messaging.MetaVideo) != want.Stream || m.Metadata.Get(messaging.MetaType) != domain.EventType(want.Event) {

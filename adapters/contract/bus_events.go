@@ -17,8 +17,11 @@ import (
 	"github.com/cinelog/cinelog/projections"
 )
 
-// EventsTo is a log of that many small events, for relays.
+// EventsTo is a log of that many events, for relays. All are small but the one at LongEvent, whose data no queue takes.
 type EventsTo domain.Position
+
+// LongEvent is the position of the event of EventsTo that is long.
+const LongEvent = 7
 
 var _ projections.Log = EventsTo(0)
 
@@ -34,6 +37,9 @@ func (l EventsTo) ReadAfter(_ context.Context, after domain.Position, limit int)
 			Position: p, Stream: "0197a000-0000-7000-8000-000000000000", Version: int(p), Time: time.Unix(int64(p), 0).UTC(),
 			Meta:  domain.Meta{Actor: "local", Correlation: "c"},
 			Event: domain.CaptionAdded{Language: strconv.Itoa(int(p))},
+		}
+		if p == LongEvent {
+			events[i].Event = domain.CaptionAdded{Language: strings.Repeat("long", 300_000)}
 		}
 	}
 	return events, nil
@@ -98,7 +104,7 @@ func relayLosesNothing(t *testing.T, f BusFeatures, start startBus) {
 	}
 	seen, all := map[domain.Recorded]bool{}, make(chan struct{})
 	var mu sync.Mutex
-	consumeEvents(t, b, func(_ context.Context, e domain.Recorded) error {
+	consumeEvents(t, b, EventsTo(n), func(_ context.Context, e domain.Recorded) error {
 		mu.Lock()
 		defer mu.Unlock()
 		if !seen[e] {
@@ -144,7 +150,7 @@ func eventsOfTheFuture(t *testing.T, f BusFeatures, start startBus) {
 		t.Fatal(err)
 	}
 	tries, twice := 0, make(chan struct{})
-	consumeEvents(t, b, func(context.Context, domain.Recorded) error {
+	consumeEvents(t, b, EventsTo(1), func(context.Context, domain.Recorded) error {
 		if tries++; tries == 1 {
 			return errors.New("not yet")
 		}
@@ -167,12 +173,12 @@ func eventsOfTheFuture(t *testing.T, f BusFeatures, start startBus) {
 }
 
 // consumeEvents runs a consumer until the test ends, one message at a time.
-func consumeEvents(t *testing.T, b *Bus, handle func(context.Context, domain.Recorded) error) {
+func consumeEvents(t *testing.T, b *Bus, log messaging.EventReader, handle func(context.Context, domain.Recorded) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
 	go func() {
-		ended <- messaging.ConsumeEvents(ctx, messaging.Consumer{Subscriber: b.Subscriber("a")}, handle)
+		ended <- messaging.ConsumeEvents(ctx, messaging.Consumer{Subscriber: b.Subscriber("a")}, log, handle)
 	}()
 	t.Cleanup(func() {
 		cancel()

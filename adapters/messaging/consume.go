@@ -60,8 +60,8 @@ func (c Consumer) report(next message.HandlerFunc) message.HandlerFunc {
 		if err == nil {
 			return out, nil
 		}
-		if permanent, ok := errors.AsType[*rejection](err); ok {
-			Reject(msg, permanent.err)
+		if IsPermanent(err) {
+			Reject(msg, err)
 		} else {
 			Fail(msg, err)
 		}
@@ -85,15 +85,48 @@ func (r *rejection) Unwrap() error { return r.err }
 // Permanent marks a handler's error as one that no further try can change: the message is a dead letter at once.
 func Permanent(err error) error { return &rejection{err} }
 
+// IsPermanent tells whether an error was marked so.
+func IsPermanent(err error) bool {
+	_, ok := errors.AsType[*rejection](err)
+	return ok
+}
+
+// EventReader is the part of the event log that reading messages needs.
+type EventReader interface {
+	ReadAfter(ctx context.Context, after domain.Position, limit int) ([]domain.Recorded, error)
+}
+
 // ConsumeEvents hands the events of the log to handle: each at least once, in no order. A message that is no event, or
 // one that this program is too old to know, is a dead letter at once; the others go on.
-func ConsumeEvents(ctx context.Context, c Consumer, handle func(ctx context.Context, e domain.Recorded) error) error {
+func ConsumeEvents(
+	ctx context.Context, c Consumer, log EventReader, handle func(ctx context.Context, e domain.Recorded) error,
+) error {
 	c.Topic = TopicEvents
 	return Consume(ctx, c, func(ctx context.Context, msg *message.Message) error {
-		e, err := domain.UnmarshalCloudEvent(msg.Payload)
+		e, err := ReadEvent(ctx, log, msg.Payload)
 		if err != nil {
-			return Permanent(err)
+			return err
 		}
 		return handle(ctx, e)
 	})
+}
+
+// ReadEvent reads a message's event, from the log where the message only names it. The error of a message that is no
+// event is Permanent.
+func ReadEvent(ctx context.Context, log EventReader, payload []byte) (domain.Recorded, error) {
+	e, err := domain.UnmarshalCloudEvent(payload)
+	switch {
+	case err == nil:
+		return e, nil
+	case !errors.Is(err, domain.ErrDataLeftOut):
+		return domain.Recorded{}, Permanent(err)
+	}
+	found, err := log.ReadAfter(ctx, e.Position-1, 1)
+	if err != nil {
+		return domain.Recorded{}, fmt.Errorf("read event %d: %w", e.Position, err)
+	}
+	if len(found) == 0 || found[0].Position != e.Position || found[0].Stream != e.Stream || found[0].Version != e.Version {
+		return domain.Recorded{}, Permanent(fmt.Errorf("%w: event %d of video %s is not in this log", domain.ErrNotFound, e.Position, e.Stream))
+	}
+	return found[0], nil
 }

@@ -51,7 +51,7 @@ func Priority(m message.Metadata) int {
 }
 
 func eventMessage(ctx context.Context, e domain.Recorded) (*message.Message, error) {
-	body, err := domain.MarshalCloudEvent(e)
+	body, err := domain.MarshalShortCloudEvent(e)
 	if err != nil {
 		return nil, err
 	}

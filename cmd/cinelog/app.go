@@ -176,9 +176,12 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	policy := &commands.Transcoding{Service: a.service, Tasks: messaging.NewTasks(pub)}
 	a.events(groupTranscoding, policy.Handle)
 	a.deadLetters(messaging.TopicEvents, groupTranscoding, func(ctx context.Context, l messaging.DeadLetter) error {
-		e, err := domain.UnmarshalCloudEvent(l.Payload)
-		if err != nil {
-			return nil //nolint:nilerr // not an event of this program: nobody waits for it
+		e, err := messaging.ReadEvent(ctx, a.eventLog, l.Payload)
+		switch {
+		case messaging.IsPermanent(err):
+			return nil // not an event of this program: nobody waits for it
+		case err != nil:
+			return err
 		}
 		return policy.GiveUp(ctx, e)
 	})
@@ -302,7 +305,7 @@ func (a *app) part(run func(context.Context) error) { a.parts = append(a.parts, 
 // events adds a consumer group of the topic of events.
 func (a *app) events(group string, handle func(context.Context, domain.Recorded) error) {
 	a.part(func(ctx context.Context) error {
-		return messaging.ConsumeEvents(ctx, messaging.Consumer{Subscriber: a.bus.Subscriber(group), Log: a.log}, handle)
+		return messaging.ConsumeEvents(ctx, messaging.Consumer{Subscriber: a.bus.Subscriber(group), Log: a.log}, a.eventLog, handle)
 	})
 }
 

@@ -136,7 +136,7 @@ func (r *badRelay) run() {
 func (r *badRelay) publish(events []domain.Recorded) {
 	msgs := make([]*message.Message, len(events))
 	for i, e := range events {
-		body, err := domain.MarshalCloudEvent(e)
+		body, err := domain.MarshalShortCloudEvent(e)
 		if err != nil {
 			r.t.Error(err)
 		}
@@ -264,7 +264,7 @@ func twoOfEach(t *testing.T, binary string) {
 	group := m.openAWS([]aws.Topic{{Name: messaging.TopicEvents, Groups: []aws.Group{{Name: everybody}}}})
 	reached := make(chan domain.Position, 1000)
 	go func() {
-		_ = messaging.ConsumeEvents(t.Context(), messaging.Consumer{Subscriber: group.Subscriber(everybody), Concurrency: 4},
+		_ = messaging.ConsumeEvents(t.Context(), messaging.Consumer{Subscriber: group.Subscriber(everybody), Concurrency: 4}, w.log,
 			func(ctx context.Context, e domain.Recorded) error {
 				select {
 				case reached <- e.Position:
