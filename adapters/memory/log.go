@@ -17,12 +17,21 @@ type Log struct {
 	events  []stored         // the event at position p is events[p-1]
 	streams map[string][]int // indexes into events; version v is at v-1
 	commits map[string]span
+	chain   []link // of commits, in their order
 }
 
 // stored is an event as it was encoded: readers decode it and so never share memory with each other or the writer.
 type stored struct {
 	recorded domain.Recorded
 	encoded  domain.EncodedEvent
+}
+
+// link is what is known of a commit beside its events.
+type link struct {
+	span
+
+	id   string
+	hash []byte
 }
 
 // span is where the events of a commit are.
@@ -64,6 +73,11 @@ func (l *Log) Append(ctx context.Context, c domain.Commit) (domain.Appended, err
 		return domain.Appended{}, fmt.Errorf("append to stream %s: %w: it is at version %d, not %d",
 			c.Stream, domain.ErrConflict, version, c.Expected)
 	}
+	return l.put(c, encoded), nil
+}
+
+// put stores a commit that fits.
+func (l *Log) put(c domain.Commit, encoded []domain.EncodedEvent) domain.Appended {
 	first := len(l.events)
 	for i, e := range encoded {
 		l.streams[c.Stream] = append(l.streams[c.Stream], len(l.events))
@@ -73,7 +87,16 @@ func (l *Log) Append(ctx context.Context, c domain.Commit) (domain.Appended, err
 		}})
 	}
 	l.commits[c.ID] = span{first, len(l.events)}
-	return domain.Appended{Position: domain.Position(len(l.events)), Version: c.Expected + len(encoded)}, nil
+	hash := domain.ChainHash(l.end().Hash, domain.Position(first+1), c, encoded)
+	l.chain = append(l.chain, link{l.commits[c.ID], c.ID, hash})
+	return domain.Appended{Position: domain.Position(len(l.events)), Version: c.Expected + len(encoded)}
+}
+
+func (l *Log) end() domain.ChainEnd {
+	if len(l.chain) == 0 {
+		return domain.ChainEnd{}
+	}
+	return domain.ChainEnd{Position: domain.Position(len(l.events)), Hash: l.chain[len(l.chain)-1].hash}
 }
 
 // ReadStream implements commands.EventLog.

@@ -24,6 +24,16 @@ func TestLog(t *testing.T) {
 	})
 }
 
+func TestCommitLog(t *testing.T) {
+	t.Parallel()
+	contract.CommitLog(t, func(t *testing.T) contract.WholeLog {
+		t.Helper()
+		l := openLog(t, newDatabase(t))
+		t.Cleanup(func() { verify(t, l.LogReader) })
+		return l
+	})
+}
+
 // TestTwoLogs runs the suite over two logs with connections of their own, as two processes have them: every append goes
 // to the one that the append before did not go to.
 func TestTwoLogs(t *testing.T) {

@@ -18,6 +18,16 @@ func TestLog(t *testing.T) {
 	})
 }
 
+func TestCommitLog(t *testing.T) {
+	t.Parallel()
+	contract.CommitLog(t, func(t *testing.T) contract.WholeLog {
+		t.Helper()
+		l := openLog(t, t.TempDir())
+		t.Cleanup(func() { verify(t, l.LogReader) })
+		return l
+	})
+}
+
 func openLog(t testing.TB, dir string) *sqlite.Log {
 	t.Helper()
 	l, err := sqlite.OpenLog(t.Context(), dir)

@@ -17,6 +17,9 @@ type eventsCmd struct {
 	Tail  eventsTailCmd  `cmd:"" help:"Print events as they come; --after 0 starts from the first."`
 	Show  eventsShowCmd  `cmd:"" help:"Print the history of one video."`
 	Types eventsTypesCmd `cmd:"" help:"List the types of events, as they stand in the log and on the bus."`
+
+	Export eventsExportCmd `cmd:"" help:"Write the log to a file, to carry it elsewhere or to keep it."`
+	Import eventsImportCmd `cmd:"" help:"Put a file of export into a log that is empty or has a part of it; positions stay."`
 }
 
 type eventsTailCmd struct {
@@ -131,10 +134,15 @@ func printEvent(c *console, r domain.Recorded) error {
 func short(id string) string { return id[max(0, len(id)-8):] }
 
 func openLogToRead(ctx context.Context, dir string) (*sqlite.LogReader, error) {
-	if _, err := os.Stat(filepath.Join(dir, "events.db")); err != nil {
+	if !hasLog(dir) {
 		return nil, fmt.Errorf("there is no event log in %s: name the data folder with --data (or the log with --log), or start a server there first", dir)
 	}
 	return sqlite.OpenLogReadOnly(ctx, dir)
+}
+
+func hasLog(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "events.db"))
+	return err == nil
 }
 
 // eventSummary says in a few words what an event brought, for timelines.

@@ -31,7 +31,7 @@ type cli struct {
 	Upload    uploadCmd    `cmd:"" help:"Upload files to a running server, wait until they can be watched, print where."`
 	Demo      demoCmd      `cmd:"" help:"Serve, upload a sample clip, search it, print its events; stays up."`
 	Replay    replayCmd    `cmd:"" help:"Rebuild a projection (catalog, playback, analytics) or all of them from the log."`
-	Events    eventsCmd    `cmd:"" help:"Look at the event log."`
+	Events    eventsCmd    `cmd:"" help:"Look at the event log, or move it."`
 	Verify    verifyCmd    `cmd:"" help:"Hold log, read models and media against each other; exit 1 on any difference."`
 	Dlq       dlqCmd       `cmd:"" help:"Look at messages that were given up on, and send them again."`
 	Doctor    doctorCmd    `cmd:"" help:"Say what this machine has and lacks for Cinelog."`

@@ -16,6 +16,7 @@ import (
 	"github.com/cinelog/cinelog/adapters/aws"
 	"github.com/cinelog/cinelog/adapters/bus"
 	"github.com/cinelog/cinelog/adapters/localfs"
+	"github.com/cinelog/cinelog/adapters/memory"
 	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/adapters/mongo"
 	"github.com/cinelog/cinelog/adapters/s3"
@@ -169,6 +170,7 @@ func (o *opener) openLog(ctx context.Context) (log eventLog, alone bool, err err
 // logReader is the log, for commands that look at it beside a server or without one.
 type logReader interface {
 	projections.Log
+	commands.CommitReader
 	ReadStream(ctx context.Context, stream string, after int) ([]domain.Recorded, error)
 	Streams(ctx context.Context) ([]string, error)
 	VerifyChain(ctx context.Context) (findings []string, err error)
@@ -188,6 +190,49 @@ func (o *opener) readLog(ctx context.Context) (logReader, error) {
 	}
 	l, err := openLogToRead(ctx, at.rest)
 	return keep(o, l, err)
+}
+
+// lockLog makes sure that no server uses the log meanwhile, where it is on this machine: elsewhere nothing says so.
+func (o *opener) lockLog() error {
+	at, err := o.log()
+	if err != nil || at.scheme == "mongodb" {
+		return err
+	}
+	release, err := lockData(at.rest)
+	if err == nil {
+		o.closers = append(o.closers, closer(release))
+	}
+	return err
+}
+
+// importLog opens the log, which lockLog has locked, to put another one's commits into it.
+func (o *opener) importLog(ctx context.Context) (commands.CommitLog, error) {
+	at, err := o.log()
+	if err != nil {
+		return nil, err
+	}
+	if at.scheme == "mongodb" {
+		db, err := o.mongo(ctx, at.rest)
+		if err != nil {
+			return nil, err
+		}
+		l, err := mongo.OpenLog(ctx, db)
+		return keep(o, l, err)
+	}
+	l, err := sqlite.OpenLog(ctx, at.rest)
+	return keep(o, l, err)
+}
+
+// checkLog opens the log to look what importing into it would do. One that is not there yet is empty.
+func (o *opener) checkLog(ctx context.Context) (commands.CommitReader, error) {
+	at, err := o.log()
+	if err != nil {
+		return nil, err
+	}
+	if at.scheme == "sqlite" && !hasLog(at.rest) {
+		return memory.NewLog(), nil
+	}
+	return o.readLog(ctx)
 }
 
 // media is the storage of blobs, with the addresses at which players find them.
