@@ -47,7 +47,7 @@ func TestVerifyChainFindsEveryChange(t *testing.T) {
 			"UPDATE commits SET body = CAST(replace(body, 'video.published', 'video.prohibited') AS BLOB) WHERE position = 5",
 			"unknown event",
 		},
-		"a wrong number of events": {"UPDATE commits SET events = 1 WHERE position = 11", "commit at 11: 2 events, the row says 1"},
+		"a wrong number of events": {"UPDATE commits SET events = 1 WHERE position = 11", "commit at 11: 2 events, but it says that it ends at 11, version 5"},
 		"a missing first commit":   {"DELETE FROM commits WHERE position = 1", "commit at 3: expected position 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
