@@ -64,7 +64,10 @@ const (
 	roleAnalytics  = "analytics"  // counts
 )
 
-func (c config) does(role string) bool { return len(c.roles) == 0 || slices.Contains(c.roles, role) }
+// does tells whether this process has one of the roles.
+func (c config) does(roles ...string) bool {
+	return len(c.roles) == 0 || slices.ContainsFunc(c.roles, func(r string) bool { return slices.Contains(roles, r) })
+}
 
 // tick wakes relay and projections when no message does, so that reads stay fresh whatever becomes of a message. A
 // relay hears of what other processes append by asking.
@@ -110,11 +113,16 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 	if a.eventLog, a.alone, err = a.opened.openLog(ctx); err != nil {
 		return nil, err
 	}
-	if a.media, err = a.opened.openBlobs(ctx); err != nil {
-		return nil, err
+	// What a role does not use may be away, and closed to it.
+	if cfg.does(roleAPI, roleTranscoder) {
+		if a.media, err = a.opened.openBlobs(ctx); err != nil {
+			return nil, err
+		}
 	}
-	if a.bus, err = a.opened.openBus(ctx); err != nil {
-		return nil, err
+	if cfg.does(roleRelay, roleTranscoder, roleProjector, roleAnalytics) {
+		if a.bus, err = a.opened.openBus(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if a.views, err = a.opened.openViews(ctx); err != nil {
 		return nil, err

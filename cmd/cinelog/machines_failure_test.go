@@ -24,7 +24,7 @@ func TestBadLuckAcrossMachines(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T, binary string){
 		"WorkerKilled": workerKilled, "WorkerFrozen": workerFrozen,
 		"MessagesAway": messagesAway, "StorageAway": storageAway, "DatabaseAway": databaseAway,
-		"StartsWrong": startsWrong, "MessagesShuffled": messagesShuffled, "PoisonMessages": poisonMessages,
+		"StartsWrong": startsWrong, "StartsWithout": startsWithout, "MessagesShuffled": messagesShuffled, "PoisonMessages": poisonMessages,
 		"TwoOfEach": twoOfEach,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -127,4 +128,27 @@ func closedPort(t *testing.T) string {
 	}
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
+}
+
+// startsWithout starts processes that do not use what is missing.
+func startsWithout(t *testing.T, binary string) {
+	t.Helper()
+	m := newMachines(t, binary, sharedServers(t))
+	m.mustRun("provision")
+	cl := &client{server: m.start("api", "--bus", "aws:"+m.name+"-missing").address(t)}
+	m.start("relay,projector,analytics", "--blobs", "s3://"+m.name+"-missing?region="+backends.Region)
+	id := m.create(cl, "Without a bus, and found")
+	eventually(t, time.Minute, func() string {
+		var page struct {
+			Items []answer `json:"items"`
+		}
+		if err := cl.call(t.Context(), http.MethodGet, "/v1/videos?q=found", nil, &page); err != nil {
+			return err.Error()
+		}
+		if len(page.Items) != 1 || page.Items[0].ID != id {
+			return fmt.Sprintf("found %+v", page.Items)
+		}
+		return ""
+	})
+	m.allRun()
 }
