@@ -96,8 +96,23 @@ func (cl *realClient) pending(id string) string {
 	return fmt.Sprintf("%s is %s", v.Title, v.Status)
 }
 
-// playable follows every playlist to its segments: they must be there and last as long as the video.
+// playable follows every playlist to its segments: they must be there and last as long as the video. The playlists come
+// from another read model than the status, which may be a moment ahead.
 func (cl *realClient) playable(v web.VideoAnswer) (wrong []string) {
+	cl.t.Helper()
+	for range 20 {
+		if wrong = cl.playlists(v); len(wrong) == 0 {
+			break
+		}
+		select {
+		case <-cl.t.Context().Done():
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return wrong
+}
+
+func (cl *realClient) playlists(v web.VideoAnswer) (wrong []string) {
 	cl.t.Helper()
 	master := string(cl.get(v.Playback.HLS))
 	playlists := regexp.MustCompile(`(?m)^[^#\n].*$|URI="[^"]+"`).FindAllString(master, -1)
