@@ -26,9 +26,9 @@ func (w *Worker) chunk(ctx context.Context, t Task) (err error) {
 	if err != nil {
 		return err
 	}
-	path, closeSource, err := w.Service.Blobs.Local(ctx, v.Source.Source.Key)
+	path, closeSource, err := w.source(ctx, v)
 	if err != nil {
-		return fmt.Errorf("open the source of video %s: %w", t.Video, err)
+		return err
 	}
 	defer closeSource()
 	out, err := newStoring(w.Service.Blobs, t, strconv.Itoa(t.Chunk))
@@ -81,9 +81,9 @@ func (w *Worker) audio(ctx context.Context, t Task) (err error) {
 	if err != nil {
 		return err
 	}
-	path, closeSource, err := w.Service.Blobs.Local(ctx, v.Source.Source.Key)
+	path, closeSource, err := w.source(ctx, v)
 	if err != nil {
-		return fmt.Errorf("open the source of video %s: %w", t.Video, err)
+		return err
 	}
 	defer closeSource()
 	out, err := newStoring(w.Service.Blobs, t, "audio")

@@ -2,7 +2,9 @@ package commands
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"strings"
 
 	"github.com/cinelog/cinelog/domain"
 )
@@ -25,6 +27,17 @@ type EventLog interface {
 
 // MaxCommitEvents is how many events one commit may have.
 const MaxCommitEvents = 256
+
+// CheckCommit is what every event log asks of a commit before it looks at what it has. ErrInvalid.
+func CheckCommit(c domain.Commit) error {
+	switch {
+	case len(c.Events) == 0, len(c.Events) > MaxCommitEvents:
+		return fmt.Errorf("%w: a commit of %d events, not 1 to %d", domain.ErrInvalid, len(c.Events), MaxCommitEvents)
+	case c.ID == "", c.Stream == "":
+		return fmt.Errorf("%w: a commit needs an id and a stream", domain.ErrInvalid)
+	}
+	return nil
+}
 
 // CommitReader gives the event log commit by commit, to the byte, to be kept or carried elsewhere.
 type CommitReader interface {
@@ -50,8 +63,8 @@ type CommitLog interface {
 }
 
 // Blobs is the storage of media. Keys are slash-separated names that we made ("media/<video>/..."): lower-case
-// letters, digits, dot, dash and underscore, no empty part, no part that begins with a dot, so that a key is never a
-// path out of its place; any other key is ErrInvalid. Every adapter passes contract.Blobs.
+// letters, digits, dot, dash and underscore, no empty part, none of more than 255 bytes, no part that begins with a dot,
+// so that a key is never a path out of its place; any other key is ErrInvalid. Every adapter passes contract.Blobs.
 type Blobs interface {
 	// Put stores everything that r gives under key and returns only when it is durable. Readers see all of it or
 	// nothing. An existing blob is replaced. When r fails, Put fails with r's error and nothing is stored.
@@ -63,6 +76,21 @@ type Blobs interface {
 	List(ctx context.Context, prefix string, each func(StoredBlob) error) error
 	// Delete removes blobs; one that does not exist is no error.
 	Delete(ctx context.Context, keys ...string) error
+}
+
+// ValidKey holds the rule for keys of Blobs. How long one may be is up to the storage, 900 bytes at least.
+func ValidKey(key string) bool {
+	for part := range strings.SplitSeq(key, "/") {
+		if part == "" || part[0] == '.' || len(part) > 255 {
+			return false
+		}
+		for _, r := range part {
+			if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_' {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // StoredBlob is what storage itself knows of a blob.

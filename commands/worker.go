@@ -112,9 +112,9 @@ func (w *Worker) inspect(ctx context.Context, t Task) error {
 	if err != nil {
 		return err
 	}
-	path, release, err := w.Service.Blobs.Local(ctx, v.Source.Source.Key)
+	path, release, err := w.source(ctx, v)
 	if err != nil {
-		return fmt.Errorf("open the source of video %s: %w", t.Video, err)
+		return err
 	}
 	defer release()
 	var info domain.SourceInfo
@@ -135,6 +135,15 @@ func (w *Worker) wanted(ctx context.Context, t Task, check func(domain.Video) er
 		return v, err
 	}
 	return v, check(v)
+}
+
+// source gives a video's source as a file for as long as release is not called.
+func (w *Worker) source(ctx context.Context, v domain.Video) (path string, release func(), err error) {
+	path, release, err = w.Service.Blobs.Local(ctx, v.Source.Source.Key)
+	if err != nil {
+		return "", nil, fmt.Errorf("open the source of video %s: %w", v.ID, err)
+	}
+	return path, release, nil
 }
 
 // watched runs work and ends it, with the reason as its error, soon after the log says that it is no longer wanted.

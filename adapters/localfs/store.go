@@ -13,7 +13,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -177,23 +176,7 @@ func (s *Store) check(ctx context.Context, key string) error {
 	return ctx.Err()
 }
 
-// validKey holds the rule that commands.Blobs states.
-func validKey(key string) bool {
-	if len(key) > 1000 {
-		return false
-	}
-	for part := range strings.SplitSeq(key, "/") {
-		if part == "" || part[0] == '.' || len(part) > 255 {
-			return false
-		}
-		for _, r := range part {
-			if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_' {
-				return false
-			}
-		}
-	}
-	return true
-}
+func validKey(key string) bool { return len(key) <= 1000 && commands.ValidKey(key) }
 
 // failed names what failed and gives the error its kind.
 func failed(what, name string, err error) error {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,7 +20,6 @@ import (
 // Blobs keeps blobs in memory, for tests.
 type Blobs struct {
 	now func() time.Time
-	key *regexp.Regexp
 
 	mu    sync.RWMutex
 	blobs map[string]blob
@@ -36,14 +34,11 @@ var _ commands.Blobs = (*Blobs)(nil)
 
 // NewBlobs returns an empty storage; now dates its blobs.
 func NewBlobs(now func() time.Time) *Blobs {
-	return &Blobs{
-		now: now, blobs: map[string]blob{},
-		key: regexp.MustCompile(`^[a-z0-9_-][a-z0-9._-]*(/[a-z0-9_-][a-z0-9._-]*)*$`),
-	}
+	return &Blobs{now: now, blobs: map[string]blob{}}
 }
 
 func (b *Blobs) check(ctx context.Context, key string) error {
-	if !b.key.MatchString(key) {
+	if !commands.ValidKey(key) {
 		return fmt.Errorf("%w: %q is not the key of a blob", domain.ErrInvalid, key)
 	}
 	return ctx.Err()

@@ -49,12 +49,8 @@ func NewLog() *Log {
 
 // Append implements commands.EventLog.
 func (l *Log) Append(ctx context.Context, c domain.Commit) (domain.Appended, error) {
-	switch {
-	case len(c.Events) == 0, len(c.Events) > commands.MaxCommitEvents:
-		return domain.Appended{}, fmt.Errorf("append to stream %s: %w: a commit of %d events, not 1 to %d",
-			c.Stream, domain.ErrInvalid, len(c.Events), commands.MaxCommitEvents)
-	case c.ID == "", c.Stream == "":
-		return domain.Appended{}, fmt.Errorf("append: %w: a commit needs an id and a stream", domain.ErrInvalid)
+	if err := commands.CheckCommit(c); err != nil {
+		return domain.Appended{}, fmt.Errorf("append to stream %s: %w", c.Stream, err)
 	}
 	encoded, err := c.Encode()
 	if err != nil {

@@ -3,7 +3,6 @@ package mongo
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
@@ -17,14 +16,7 @@ func (r *LogReader) VerifyChain(ctx context.Context) ([]string, error) {
 	var check domain.ChainCheck
 	byPosition := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}})
 	err := eachCommit(ctx, r.commits, bson.D{}, byPosition, func(c *commitDoc) error {
-		events := make([]domain.EncodedEvent, len(c.Events))
-		for i, e := range c.Events {
-			events[i] = domain.EncodedEvent{Type: e.Type, Data: []byte(e.Data)}
-		}
-		commit := domain.Commit{
-			Meta: domain.Meta(c.Meta), ID: c.ID, Stream: c.Stream, Expected: c.Version - 1, Time: time.UnixMicro(c.Time),
-		}
-		check.Follow(domain.StoredCommit{First: c.First, Commit: commit, Events: events, Hash: c.Hash}, c.Last, c.Next-1)
+		check.Follow(c.stored(), c.Last, c.Next-1)
 		if check.Full() {
 			return errEnough
 		}

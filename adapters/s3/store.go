@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -80,20 +79,5 @@ func (s *Store) check(ctx context.Context, key string) error {
 	return ctx.Err()
 }
 
-// validKey holds the rule that commands.Blobs states.
-func validKey(key string) bool {
-	if len(key) > 900 { // S3's limit is 1024 bytes, with the prefix
-		return false
-	}
-	for part := range strings.SplitSeq(key, "/") {
-		if part == "" || part[0] == '.' || len(part) > 255 {
-			return false
-		}
-		for _, r := range part {
-			if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_' {
-				return false
-			}
-		}
-	}
-	return true
-}
+// validKey: S3's limit is 1024 bytes, with the prefix.
+func validKey(key string) bool { return len(key) <= 900 && commands.ValidKey(key) }

@@ -60,11 +60,8 @@ func (l *Log) Append(ctx context.Context, c domain.Commit) (domain.Appended, err
 
 // newPending encodes a commit, in the caller's goroutine, so that the writer has nothing to do but write.
 func newPending(c domain.Commit) (*pending, error) {
-	switch {
-	case len(c.Events) == 0, len(c.Events) > commands.MaxCommitEvents:
-		return nil, fmt.Errorf("%w: a commit of %d events, not 1 to %d", domain.ErrInvalid, len(c.Events), commands.MaxCommitEvents)
-	case c.ID == "", c.Stream == "":
-		return nil, fmt.Errorf("%w: a commit needs an id and a stream", domain.ErrInvalid)
+	if err := commands.CheckCommit(c); err != nil {
+		return nil, err
 	}
 	events, err := c.Encode()
 	if err != nil {
