@@ -29,7 +29,7 @@ type Reader struct {
 
 // NewReader reads the first line. ErrInvalid when it is not that of such a file, or of a version that is too new.
 func NewReader(r io.Reader) (*Reader, error) {
-	f := &Reader{from: bufio.NewReaderSize(r, 1<<20)}
+	f := &Reader{from: bufio.NewReaderSize(r, 64<<10)}
 	line, err := f.line()
 	switch {
 	case err == io.EOF: //nolint:errorlint // line returns it as it is
@@ -118,7 +118,7 @@ func (f *Reader) add(c *domain.StoredCommit, l anyLine) error {
 	if _, err := domain.DecodeEvent(l.Type, l.Data); errors.Is(err, domain.ErrUnknownEvent) {
 		return f.wrong("%v: import it with the program that wrote it, or a newer one", err)
 	} else if err != nil {
-		return f.wrongly(err)
+		return f.wrong("%v", err)
 	}
 	commit := domain.Commit{ID: l.Commit, Stream: l.Stream, Expected: l.Version - 1 - len(c.Events), Time: at.UTC(), Meta: l.Meta}
 	switch first := c.Commit; {
@@ -140,9 +140,11 @@ func (f *Reader) close(c closing) error {
 	switch {
 	case f.end.Position != f.header.Head:
 		return f.wrong("the events end at position %d, the first line says %d", f.end.Position, f.header.Head)
-	case c.Events != f.events, c.Position != f.end.Position, !bytes.Equal(c.Hash, f.end.Hash):
-		return f.wrong("the closing line speaks of %d events up to position %d, and there are %d up to %d, or of another hash",
+	case c.Events != f.events, c.Position != f.end.Position:
+		return f.wrong("the closing line speaks of %d events up to position %d, and there are %d up to %d",
 			c.Events, c.Position, f.events, f.end.Position)
+	case !bytes.Equal(c.Hash, f.end.Hash):
+		return f.wrong("the closing line has another hash than the last commit")
 	}
 	if _, err := f.line(); err == nil {
 		return f.wrong("there is something after the closing line")

@@ -21,7 +21,7 @@ type Writer struct {
 
 // NewWriter writes the first line of a file for the events after a commit's end, up to the one at head.
 func NewWriter(w io.Writer, after domain.ChainEnd, head domain.Position) (*Writer, error) {
-	f := &Writer{to: bufio.NewWriterSize(w, 1<<20), end: after, head: head}
+	f := &Writer{to: bufio.NewWriterSize(w, 64<<10), end: after, head: head}
 	return f, f.line(Header{
 		Format: formatName, FormatVersion: formatVersion, After: after.Position, AfterHash: after.Hash, Head: head,
 	})

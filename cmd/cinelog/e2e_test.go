@@ -17,9 +17,14 @@ import (
 // serveForTest runs a whole server on a free port until the test ends.
 func serveForTest(t *testing.T, dir string) *app {
 	t.Helper()
+	return servePlaces(t, places{Data: dir})
+}
+
+func servePlaces(t *testing.T, at places) *app {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	a, err := openApp(ctx, config{
-		places: places{Data: dir}, listen: "127.0.0.1:0", log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		places: at, listen: "127.0.0.1:0", log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		cancel()

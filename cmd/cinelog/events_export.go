@@ -35,6 +35,10 @@ func (eventsExportCmd) Help() string {
 
 // Run writes the log to a file, also while a server runs.
 func (e eventsExportCmd) Run(ctx context.Context, c *console) error {
+	return stopped(ctx, e.run(ctx, c))
+}
+
+func (e eventsExportCmd) run(ctx context.Context, c *console) error {
 	opened := c.opener(slog.New(slog.DiscardHandler))
 	defer func() { _ = opened.Close() }()
 	log, err := opened.readLog(ctx)
@@ -54,7 +58,7 @@ func (e eventsExportCmd) Run(ctx context.Context, c *console) error {
 	}
 	bar.close()
 	if err != nil {
-		return stopped(ctx, err)
+		return err
 	}
 	return e.report(c, end)
 }
@@ -85,7 +89,7 @@ func (e eventsExportCmd) report(c *console, end domain.ChainEnd) error {
 // stopped is the error of a command that was interrupted: what it was to do is not done, and whoever goes on after it must
 // see that.
 func stopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return errors.New("stopped: it is not done")
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,6 +30,10 @@ func (eventsImportCmd) Help() string {
 
 // Run puts a file into the log.
 func (e eventsImportCmd) Run(ctx context.Context, c *console) error {
+	return stopped(ctx, e.run(ctx, c))
+}
+
+func (e eventsImportCmd) run(ctx context.Context, c *console) error {
 	opened := c.opener(slog.New(slog.DiscardHandler))
 	defer func() { _ = opened.Close() }()
 	if !e.DryRun {
@@ -36,36 +41,56 @@ func (e eventsImportCmd) Run(ctx context.Context, c *console) error {
 			return err
 		}
 	}
-	from, twice := os.Stdin, false
-	if e.File != "-" {
-		f, err := os.Open(e.File)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }()
-		info, err := f.Stat()
-		if err != nil {
-			return err
-		}
-		from, twice = f, info.Mode().IsRegular()
+	from, again, err := e.open(ctx)
+	if err != nil {
+		return err
 	}
-	if e.DryRun || twice {
+	defer func() { _ = from.Close() }()
+	if e.DryRun || again != nil {
 		done, err := e.check(ctx, c, opened, from)
 		if err != nil {
-			return stopped(ctx, fmt.Errorf("%s: %w", e.name(), err))
+			return fmt.Errorf("%s: %w", e.name(), err)
 		}
 		if e.DryRun {
 			return e.report(c, done)
 		}
-		if _, err := from.Seek(0, io.SeekStart); err != nil {
+		if err := again(); err != nil {
 			return err
 		}
 	}
 	done, err := e.write(ctx, c, opened, from)
 	if err != nil {
-		return stopped(ctx, fmt.Errorf("%s: %w", e.name(), err))
+		return fmt.Errorf("%s: %w", e.name(), err)
 	}
 	return e.report(c, done)
+}
+
+// open opens the file. again goes back to its beginning; it is nil for what can be read only once.
+func (e eventsImportCmd) open(ctx context.Context) (from io.ReadCloser, again func() error, err error) {
+	f := os.Stdin
+	if e.File != "-" {
+		if f, err = os.Open(e.File); err != nil {
+			return nil, nil, err
+		}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	if info.Mode().IsRegular() {
+		return f, func() error {
+			_, err := f.Seek(0, io.SeekStart)
+			return err
+		}, nil
+	}
+	// Reading from a pipe or a terminal may wait for ever, and nothing but the end of the process ends it.
+	r, w := io.Pipe()
+	context.AfterFunc(ctx, func() { _ = w.CloseWithError(context.Cause(ctx)) })
+	go func() {
+		_, err := io.Copy(w, f)
+		_ = w.CloseWithError(err)
+	}()
+	return r, nil, nil
 }
 
 func (e eventsImportCmd) name() string {
