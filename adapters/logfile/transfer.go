@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	pageCommits = 500     // read from a log at once, so that no read lasts long beside a server
+	pageCommits = 10_000  // read from a log at once: no read lasts long beside a server
 	batchEvents = 1000    // handed to a log at once
 	batchBytes  = 4 << 20 // likewise
 )

@@ -64,6 +64,9 @@ type Log struct {
 	stop    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
+
+	importing sync.Mutex
+	imported  domain.ChainEnd // where the last import left the log; zero when that is not known
 }
 
 var (

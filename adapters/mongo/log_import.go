@@ -83,42 +83,54 @@ func storedDoc(c domain.StoredCommit) (doc *commitDoc, size int, err error) {
 // Import implements commands.CommitLog. Commits go in as those of an append do: whoever inserts a position first has it,
 // so that an append, or another import, at the same time makes no gap, but an error or nothing left to do.
 func (l *Log) Import(ctx context.Context, commits []domain.StoredCommit) error {
-	var end domain.ChainEnd
-	for known := false; len(commits) > 0; {
-		if !known {
-			newest, err := l.newest(ctx)
-			if err != nil {
-				return fmt.Errorf("import commits: %w", err)
-			}
-			end, known = domain.ChainEnd{Position: newest.Last, Hash: newest.Hash}, true
-			if commits, err = l.skipThere(ctx, commits, end.Position); err != nil {
-				return fmt.Errorf("import commits: %w", err)
-			}
-			continue
-		}
-		docs, after, err := importBatch(commits, end)
+	l.importing.Lock()
+	defer l.importing.Unlock()
+	for len(commits) > 0 {
+		rest, err := l.importSome(ctx, commits)
 		if err != nil {
+			l.imported = domain.ChainEnd{}
 			return fmt.Errorf("import commits: %w", err)
 		}
-		_, err = l.commits.InsertMany(ctx, docs, options.InsertMany().SetOrdered(true))
-		switch {
-		case err == nil:
-			commits, end = commits[len(docs):], after
-			continue
-		case !mongo.IsDuplicateKeyError(err):
-			return fmt.Errorf("import commits: %w", unavailable(ctx, err))
-		}
-		newest, failed := l.newest(ctx)
-		if failed != nil {
-			return fmt.Errorf("import commits: %w", failed)
-		}
-		if newest.Last <= end.Position { // nobody else is there, so it is not the position
-			return fmt.Errorf("import commits: %w: after position %d, a commit's id or its stream's version is taken: %w",
-				domain.ErrConflict, end.Position, err)
-		}
-		known = false
+		commits = rest
 	}
 	return nil
+}
+
+// importSome takes the first commits and returns the others. Where they go on after the import before, the log is not asked
+// where it ends: if somebody else was there, the insert says so.
+func (l *Log) importSome(ctx context.Context, commits []domain.StoredCommit) (rest []domain.StoredCommit, err error) {
+	if l.imported.Position == 0 || commits[0].First != l.imported.Position+1 {
+		newest, err := l.newest(ctx)
+		if err != nil {
+			return nil, err
+		}
+		l.imported = domain.ChainEnd{Position: newest.Last, Hash: newest.Hash}
+		if commits, err = l.skipThere(ctx, commits, newest.Last); err != nil || len(commits) == 0 {
+			return nil, err
+		}
+	}
+	docs, end, err := importBatch(commits, l.imported)
+	if err != nil {
+		return nil, err
+	}
+	_, err = l.commits.InsertMany(ctx, docs, options.InsertMany().SetOrdered(true))
+	switch {
+	case err == nil:
+		l.imported = end
+		return commits[len(docs):], nil
+	case !mongo.IsDuplicateKeyError(err):
+		return nil, unavailable(ctx, err)
+	}
+	newest, failed := l.newest(ctx)
+	if failed != nil {
+		return nil, failed
+	}
+	if newest.Last <= l.imported.Position { // nobody else is there, so it is not the position
+		return nil, fmt.Errorf("%w: after position %d, a commit's id or its stream's version is taken: %w",
+			domain.ErrConflict, newest.Last, err)
+	}
+	l.imported = domain.ChainEnd{} // look again: it may be the same commits
+	return commits, nil
 }
 
 // importBatch makes documents of as many commits as go into one insert, and says where the log ends after them.

@@ -20,11 +20,12 @@ func serveForTest(t *testing.T, dir string) *app {
 	return servePlaces(t, places{Data: dir})
 }
 
-func servePlaces(t *testing.T, at places) *app {
+// servePlaces does it with roles, or with all of them, and with everything where at says.
+func servePlaces(t *testing.T, at places, roles ...string) *app {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	a, err := openApp(ctx, config{
-		places: at, listen: "127.0.0.1:0", log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
+		places: at, roles: roles, listen: "127.0.0.1:0", log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {
 		cancel()

@@ -129,6 +129,51 @@ func TestALogMovesToMongoAndBack(t *testing.T) {
 	}
 }
 
+// After a move nothing is wrong, and what was unfinished goes on: a video whose source was stored, and no more, is made.
+func TestAnUnfinishedVideoIsMovedAndMade(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	clip, file := filepath.Join(dir, "clip.mp4"), filepath.Join(dir, "log.jsonl")
+	if err := makeSample(t.Context(), clip, 3); err != nil {
+		t.Fatal(err)
+	}
+	here := places{Data: filepath.Join(dir, "here")}
+	there := places{Data: filepath.Join(dir, "there"), Log: backends.Mongo(t), Blobs: "file:" + filepath.Join(here.Data, "blobs")}
+	there.Views = there.Log
+	on := func(args ...string) []string {
+		return slices.Concat([]string{"--data", there.Data, "--log", there.Log, "--views", there.Views, "--blobs", there.Blobs}, args)
+	}
+	a := servePlaces(t, here, roleAPI, roleRelay, roleProjector)
+	cl := &client{server: a.url()}
+	var v answer
+	if err := cl.call(t.Context(), http.MethodPost, "/v1/videos", map[string]any{"title": "Moved"}, &v); err != nil {
+		t.Fatal(err)
+	}
+	source := bytes.NewReader(readFile(t, clip))
+	if err := cl.put(t.Context(), v.ID, "clip.mp4", source, source.Size()); err != nil {
+		t.Fatal(err)
+	}
+	cinelog(t, exitDone, "--data", here.Data, "events", "export", file)
+	cinelog(t, exitDone, on("provision")...)
+	cinelog(t, exitDone, on("events", "import", file)...)
+	cinelog(t, exitDone, on("replay", "all")...)
+
+	cl = &client{server: servePlaces(t, there).url()}
+	var found struct {
+		Items []answer `json:"items"`
+	}
+	if err := cl.call(t.Context(), http.MethodGet, "/v1/videos?q=moved", nil, &found); err != nil || len(found.Items) != 1 {
+		t.Fatalf("a search finds %+v, %v", found, err)
+	}
+	v, err := cl.wait(t.Context(), found.Items[0].ID, true, func(float64) {})
+	if err != nil || v.Status != "ready" {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if out := cinelog(t, exitDone, on("verify")...); !strings.Contains(out, "Nothing wrong") {
+		t.Errorf("verify says: %s", out)
+	}
+}
+
 // A log goes on where it was left: what came after the first export follows with --after, then a server appends.
 func TestTheRestOfALogFollows(t *testing.T) {
 	t.Parallel()
