@@ -66,6 +66,26 @@ func UTCDay(t time.Time) time.Time {
 	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
 }
 
+// DayNumber numbers the days to which moments count, from 1970-01-01 on.
+func DayNumber(t time.Time) int64 { return UTCDay(t).Unix() / secondsPerDay }
+
+// NumberedDay is the inverse of DayNumber: the midnight that a day begins with.
+func NumberedDay(n int64) time.Time { return time.Unix(n*secondsPerDay, 0).UTC() }
+
+const secondsPerDay = 24 * 60 * 60
+
+// DayNumbers returns the numbers of the days that begin in [from, to): from first on, before end.
+func DayNumbers(from, to time.Time) (first, end int64) {
+	ceil := func(t time.Time) int64 {
+		n := DayNumber(t)
+		if NumberedDay(n).Before(t) {
+			n++
+		}
+		return n
+	}
+	return ceil(from), ceil(to)
+}
+
 // FactEvents are the types of the events that mean anything for the figures.
 func FactEvents() []string {
 	return []string{

@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/cinelog/cinelog/domain"
@@ -52,6 +53,19 @@ type VideoRendition struct {
 	Bandwidth        int64
 	Bytes            int64
 	Status           RenditionStatus
+}
+
+// LiveVideo returns one video of a catalog's rows. ErrNotFound, also for one that was deleted.
+func LiveVideo(ctx context.Context, rows Rows[Video], id domain.VideoID) (Video, error) {
+	found, err := rows.Load(ctx, []string{string(id)})
+	if err != nil {
+		return Video{}, err
+	}
+	v, ok := found[string(id)]
+	if !ok || v.Deleted {
+		return Video{}, fmt.Errorf("%w: video %s", domain.ErrNotFound, id)
+	}
+	return v, nil
 }
 
 // RenditionStatus says how far one rendition is.

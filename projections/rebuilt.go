@@ -1,6 +1,11 @@
 package projections
 
-import "github.com/cinelog/cinelog/domain"
+import (
+	"context"
+	"time"
+
+	"github.com/cinelog/cinelog/domain"
+)
 
 // Rebuilt is the outcome of a rebuild.
 type Rebuilt struct {
@@ -14,3 +19,30 @@ type Rebuilt struct {
 
 // Equal says that the read model in use is what the log gives, as far as it had come.
 func (r Rebuilt) Equal() bool { return r.New || r.Hash == r.LiveHash }
+
+// Differ adds keys to those that differ, as long as these are few.
+func (r *Rebuilt) Differ(keys ...string) {
+	r.Different = append(r.Different, keys[:min(len(keys), maxDifferent-len(r.Different))]...)
+}
+
+const maxDifferent = 20
+
+// CompareUntilEqual compares facts a few times, as long as they differ: a message that is under way is no difference.
+func CompareUntilEqual(ctx context.Context, compare func() (Rebuilt, error)) (Rebuilt, error) {
+	for try := 1; ; try++ {
+		done, err := compare()
+		if err != nil || done.Equal() || try == comparisons {
+			return done, err
+		}
+		select {
+		case <-ctx.Done():
+			return done, ctx.Err()
+		case <-time.After(betweenThem):
+		}
+	}
+}
+
+const (
+	comparisons = 5
+	betweenThem = 200 * time.Millisecond
+)

@@ -3,7 +3,6 @@ package memory
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/cinelog/cinelog/domain"
@@ -20,15 +19,7 @@ func NewCatalog() *Catalog { return &Catalog{NewRows[projections.Video]()} }
 
 // Video implements projections.Catalog.
 func (c *Catalog) Video(ctx context.Context, id domain.VideoID) (projections.Video, error) {
-	rows, err := c.Load(ctx, []string{string(id)})
-	if err != nil {
-		return projections.Video{}, err
-	}
-	v, ok := rows[string(id)]
-	if !ok || v.Deleted {
-		return projections.Video{}, fmt.Errorf("%w: video %s", domain.ErrNotFound, id)
-	}
-	return v, nil
+	return projections.LiveVideo(ctx, c, id)
 }
 
 // Search implements projections.Catalog.

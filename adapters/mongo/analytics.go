@@ -68,7 +68,7 @@ func (a *Analytics) Record(ctx context.Context, facts []projections.Fact) error 
 
 func docOf(f projections.Fact) factDoc {
 	return factDoc{
-		Position: f.Position, Day: dayNumber(projections.UTCDay(f.Time)), Time: f.Time.UnixMicro(), Kind: f.Kind,
+		Position: f.Position, Day: projections.DayNumber(f.Time), Time: f.Time.UnixMicro(), Kind: f.Kind,
 		Attempt: fmt.Sprintf("%s/%d", f.Video, f.Attempt), Code: f.Code, Bytes: f.Bytes,
 	}
 }
@@ -84,7 +84,7 @@ func onlyDuplicates(err error) bool {
 
 // Summary sums the days up that begin in [from, to).
 func (a *Analytics) Summary(ctx context.Context, from, to time.Time) ([]projections.Day, error) {
-	first, end := dayNumber(ceilDay(from)), dayNumber(ceilDay(to))
+	first, end := projections.DayNumbers(from, to)
 	days := map[int64]*projections.Day{}
 	err := a.count(ctx, days, first, end)
 	if err == nil {
@@ -108,7 +108,7 @@ func within(first, end int64) bson.D {
 func (a *Analytics) count(ctx context.Context, days map[int64]*projections.Day, first, end int64) error {
 	day := func(n int64) *projections.Day {
 		if days[n] == nil {
-			days[n] = &projections.Day{Day: time.Unix(n*secondsPerDay, 0).UTC()}
+			days[n] = &projections.Day{Day: projections.NumberedDay(n)}
 		}
 		return days[n]
 	}
@@ -207,7 +207,7 @@ func (a *Analytics) measure(ctx context.Context, days map[int64]*projections.Day
 		for attempt, from := range started {
 			to := ended[attempt]
 			// The day of the last rendition has that rendition, so it is among the days, unless it is after the range.
-			d := days[dayNumber(projections.UTCDay(time.UnixMicro(to)))]
+			d := days[projections.DayNumber(time.UnixMicro(to))]
 			if d == nil {
 				continue
 			}
@@ -234,17 +234,4 @@ func (a *Analytics) each(ctx context.Context, filter bson.D, f func(*factDoc)) e
 		f(&fact)
 	}
 	return cmp.Or(err, cursor.Err(), cursor.Close(context.WithoutCancel(ctx)))
-}
-
-const secondsPerDay = 24 * 60 * 60
-
-func dayNumber(midnight time.Time) int64 { return midnight.Unix() / secondsPerDay }
-
-// ceilDay returns the first UTC midnight that is not before t.
-func ceilDay(t time.Time) time.Time {
-	d := projections.UTCDay(t)
-	if d.Before(t) {
-		d = d.AddDate(0, 0, 1)
-	}
-	return d
 }

@@ -38,25 +38,8 @@ func (a *Analytics) Rebuild(ctx context.Context, log projections.Log, progress f
 
 // Verify says whether the figures are those of the log, and changes nothing.
 func (a *Analytics) Verify(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
-	for try := 1; ; try++ {
-		done, err := a.compare(ctx, log, progress, false)
-		if err != nil || done.Equal() || try == comparisons {
-			return done, err
-		}
-		select {
-		case <-ctx.Done():
-			return done, ctx.Err()
-		case <-time.After(betweenThem):
-		}
-	}
+	return projections.CompareUntilEqual(ctx, func() (Rebuilt, error) { return a.compare(ctx, log, progress, false) })
 }
-
-// How often, and how long after one another, facts are compared until they are equal: a message that is under way is no
-// difference.
-const (
-	comparisons = 5
-	betweenThem = 200 * time.Millisecond
-)
 
 func (a *Analytics) compare(
 	ctx context.Context, log projections.Log, progress func(domain.Position), mend bool,
@@ -77,11 +60,12 @@ func (a *Analytics) compare(
 	}
 	done := Rebuilt{
 		Position: c.at, Rows: c.rows, Hash: hex.EncodeToString(c.want.Sum(nil)), LiveHash: hex.EncodeToString(c.stored.Sum(nil)),
-		New: c.newest == 0, Different: slices.Sorted(maps.Keys(c.days)),
+		New: c.newest == 0,
 	}
-	done.Different = done.Different[:min(len(done.Different), maxDifferent)]
 	if done.New {
-		done.LiveHash, done.Different = "", nil
+		done.LiveHash = ""
+	} else {
+		done.Differ(slices.Sorted(maps.Keys(c.days))...)
 	}
 	return done, nil
 }
@@ -179,5 +163,5 @@ func (a *Analytics) between(ctx context.Context, after, to domain.Position) (map
 }
 
 func (c *factCompare) differs(f factDoc) {
-	c.days[time.Unix(f.Day*24*60*60, 0).UTC().Format(time.DateOnly)] = true
+	c.days[projections.NumberedDay(f.Day).Format(time.DateOnly)] = true
 }

@@ -3,7 +3,6 @@ package mongo
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
@@ -114,13 +113,5 @@ func metadataKey(name, value string) string {
 
 // Video implements projections.Catalog.
 func (c *Catalog) Video(ctx context.Context, id domain.VideoID) (projections.Video, error) {
-	rows, err := c.Load(ctx, []string{string(id)})
-	if err != nil {
-		return projections.Video{}, err
-	}
-	v, ok := rows[string(id)]
-	if !ok || v.Deleted {
-		return projections.Video{}, fmt.Errorf("%w: video %s", domain.ErrNotFound, id)
-	}
-	return v, nil
+	return projections.LiveVideo(ctx, c, id)
 }

@@ -15,10 +15,7 @@ import (
 // Rebuilt is the outcome of a rebuild.
 type Rebuilt = projections.Rebuilt
 
-const (
-	rebuildBatch = 5000
-	maxDifferent = 20
-)
+const rebuildBatch = 5000
 
 // Rebuild builds the read model from the first event on, beside the one in use, compares the two at the same position
 // and makes the new one current; progress may be nil. Queries go on meanwhile, in all processes, and then move over, a
@@ -280,14 +277,9 @@ func (c *comparison[R]) look(ctx context.Context, suspects []string) (Rebuilt, e
 		if err != nil {
 			return done, err
 		}
-		differs := func(key string) {
-			if len(done.Different) < maxDifferent {
-				done.Different = append(done.Different, key)
-			}
-		}
 		err = eachRow(ctx, c.live.gen.rows, filter, func(row *rowDoc) error {
 			if doc, ok := next[row.Key]; !ok || doc != row.Doc {
-				differs(row.Key)
+				done.Differ(row.Key)
 			}
 			delete(next, row.Key)
 			liveSum.add(row)
@@ -297,7 +289,7 @@ func (c *comparison[R]) look(ctx context.Context, suspects []string) (Rebuilt, e
 			return done, err
 		}
 		for key := range next {
-			differs(key)
+			done.Differ(key)
 		}
 	}
 	done.LiveHash = liveSum.String()

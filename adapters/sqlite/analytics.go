@@ -79,7 +79,7 @@ func insertFacts(ctx context.Context, tx *sql.Tx, facts []projections.Fact) erro
 		return err
 	}
 	for _, f := range facts {
-		if _, err := insert.ExecContext(ctx, f.Position, dayNumber(projections.UTCDay(f.Time)), f.Time.UnixMicro(), f.Kind,
+		if _, err := insert.ExecContext(ctx, f.Position, projections.DayNumber(f.Time), f.Time.UnixMicro(), f.Kind,
 			f.Video, f.Attempt, f.Code, f.Bytes); err != nil {
 			return closing(insert, fmt.Errorf("the fact of event %d: %w", f.Position, err))
 		}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"maps"
 	"slices"
 	"time"
 
@@ -43,7 +44,9 @@ func (a *Analytics) rebuild(
 		if err = next.reads.QueryRowContext(ctx, `SELECT count(*) FROM facts`).Scan(&done.Rows); err != nil {
 			return false, unavailable(err)
 		}
-		if err = compareFacts(ctx, live, next, &done); err != nil || !switchOver {
+		built := done
+		done, err = projections.CompareUntilEqual(ctx, func() (Rebuilt, error) { return compareFacts(ctx, live, next, built) })
+		if err != nil || !switchOver {
 			return false, err
 		}
 		return a.switchTo(ctx, log, live, next)
@@ -76,47 +79,26 @@ func (a *Analytics) switchTo(ctx context.Context, log projections.Log, live, nex
 	return switched, err
 }
 
-// How often, and how long after one another, two builds are compared until they are equal: a message that is under way
-// is no difference.
-const (
-	comparisons = 5
-	betweenThem = 200 * time.Millisecond
-)
-
-func compareFacts(ctx context.Context, live, next *generation, done *Rebuilt) error {
-	for try := 1; ; try++ {
-		err := compareFactsOnce(ctx, live, next, done)
-		if err != nil || done.Equal() || try == comparisons {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(betweenThem):
-		}
-	}
-}
-
-// compareFactsOnce compares up to the newest fact that live has: of those after it no message has come yet.
-func compareFactsOnce(ctx context.Context, live, next *generation, done *Rebuilt) (err error) {
+// compareFacts compares up to the newest fact that live has: of those after it no message has come yet.
+func compareFacts(ctx context.Context, live, next *generation, done Rebuilt) (_ Rebuilt, err error) {
 	tx, err := live.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
-		return unavailable(err)
+		return done, unavailable(err)
 	}
 	defer func() { err = errors.Join(err, rollback(tx)) }()
 	var newest domain.Position
 	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(position), 0) FROM facts`).Scan(&newest); err != nil {
-		return unavailable(err)
+		return done, unavailable(err)
 	}
 	newest = min(newest, done.Position)
 	old, err := scanFacts(ctx, tx, newest)
 	if err != nil {
-		return err
+		return done, err
 	}
 	defer func() { err = errors.Join(err, old.Close()) }()
 	built, err := scanFacts(ctx, next.reads, newest)
 	if err != nil {
-		return err
+		return done, err
 	}
 	defer func() { err = errors.Join(err, built.Close()) }()
 	days := map[int64]bool{}
@@ -141,13 +123,10 @@ func compareFactsOnce(ctx context.Context, live, next *generation, done *Rebuilt
 	if done.New {
 		done.LiveHash = ""
 	}
-	done.Different = nil
-	for day := range days {
-		done.Different = append(done.Different, time.Unix(day*secondsPerDay, 0).UTC().Format(time.DateOnly))
+	for _, day := range slices.Sorted(maps.Keys(days)) {
+		done.Differ(projections.NumberedDay(day).Format(time.DateOnly))
 	}
-	slices.Sort(done.Different)
-	done.Different = done.Different[:min(len(done.Different), maxDifferent)]
-	return errors.Join(old.err, built.err)
+	return done, errors.Join(old.err, built.err)
 }
 
 // storedFact is a row of the facts.

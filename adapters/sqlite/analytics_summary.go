@@ -13,7 +13,7 @@ import (
 
 // Summary sums the days up that begin in [from, to).
 func (a *Analytics) Summary(ctx context.Context, from, to time.Time) ([]projections.Day, error) {
-	first, end := dayNumber(ceilDay(from)), dayNumber(ceilDay(to))
+	first, end := projections.DayNumbers(from, to)
 	var s summary
 	err := a.gens.with(ctx, func(g *generation) error {
 		s = summary{}
@@ -88,7 +88,7 @@ func (s *summary) measure(ctx context.Context, tx *sql.Tx, first, end int64) err
 	defer func() { _ = rows.Close() }()
 	byDay := map[int64]*projections.Day{}
 	for i := range s.days {
-		byDay[dayNumber(s.days[i].Day)] = &s.days[i]
+		byDay[projections.DayNumber(s.days[i].Day)] = &s.days[i]
 	}
 	for rows.Next() {
 		var ended, took int64
@@ -96,7 +96,7 @@ func (s *summary) measure(ctx context.Context, tx *sql.Tx, first, end int64) err
 			return err
 		}
 		// The day of the last rendition has that rendition, so it is among the days, unless it is after the range.
-		d, ok := byDay[dayNumber(projections.UTCDay(time.UnixMicro(ended)))]
+		d, ok := byDay[projections.DayNumber(time.UnixMicro(ended))]
 		if !ok {
 			continue
 		}
@@ -109,22 +109,9 @@ func (s *summary) measure(ctx context.Context, tx *sql.Tx, first, end int64) err
 
 // last returns the newest day, after making it day.
 func (s *summary) last(day int64) *projections.Day {
-	start := time.Unix(day*secondsPerDay, 0).UTC()
+	start := projections.NumberedDay(day)
 	if n := len(s.days); n == 0 || !s.days[n-1].Day.Equal(start) {
 		s.days = append(s.days, projections.Day{Day: start})
 	}
 	return &s.days[len(s.days)-1]
-}
-
-const secondsPerDay = 24 * 60 * 60
-
-func dayNumber(midnight time.Time) int64 { return midnight.Unix() / secondsPerDay }
-
-// ceilDay returns the first UTC midnight that is not before t.
-func ceilDay(t time.Time) time.Time {
-	d := projections.UTCDay(t)
-	if d.Before(t) {
-		d = d.AddDate(0, 0, 1)
-	}
-	return d
 }

@@ -68,15 +68,7 @@ func OpenCatalog(ctx context.Context, dir string) (*Catalog, error) {
 
 // Video implements projections.Catalog.
 func (c *Catalog) Video(ctx context.Context, id domain.VideoID) (projections.Video, error) {
-	rows, err := c.Load(ctx, []string{string(id)})
-	if err != nil {
-		return projections.Video{}, err
-	}
-	v, ok := rows[string(id)]
-	if !ok || v.Deleted {
-		return projections.Video{}, fmt.Errorf("%w: video %s", domain.ErrNotFound, id)
-	}
-	return v, nil
+	return projections.LiveVideo(ctx, c, id)
 }
 
 // videoWriter holds the statements of one batch.

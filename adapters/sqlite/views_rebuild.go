@@ -13,10 +13,7 @@ import (
 // Rebuilt is the outcome of a rebuild.
 type Rebuilt = projections.Rebuilt
 
-const (
-	rebuildBatch = 5000
-	maxDifferent = 20
-)
+const rebuildBatch = 5000
 
 // Rebuild builds the read model from the first event on, beside the one in use, compares the two at the same position
 // and makes the new one current; progress may be nil. Queries go on meanwhile, also in other processes, and then move
@@ -148,20 +145,15 @@ func (r *Rows[R]) compare(
 	}); err != nil {
 		return done, err
 	}
-	differs := func(key string) {
-		if len(done.Different) < maxDifferent {
-			done.Different = append(done.Different, key)
-		}
-	}
 	err = eachDoc(ctx, next.reads, "", func(key string, doc []byte) error {
 		if have, ok := old[key]; !ok || string(have) != string(doc) {
-			differs(key)
+			done.Differ(key)
 		}
 		delete(old, key)
 		return nil
 	})
 	for key := range old {
-		differs(key)
+		done.Differ(key)
 	}
 	return done, err
 }
