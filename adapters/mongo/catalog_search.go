@@ -11,6 +11,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
 )
 
@@ -21,7 +22,7 @@ func (c *Catalog) Search(ctx context.Context, q projections.Query) (page project
 		return projections.Page{}, err
 	}
 	err = c.gens.with(ctx, func(g *generation) error {
-		page, err = search(ctx, g.rows, s)
+		page, err = s.Page(ctx, videoIndex{g.rows})
 		return err
 	})
 	if err != nil {
@@ -30,51 +31,22 @@ func (c *Catalog) Search(ctx context.Context, q projections.Query) (page project
 	return page, nil
 }
 
-func search(ctx context.Context, rows *mongo.Collection, s projections.Search) (page projections.Page, err error) {
-	if page.Facets, err = facets(ctx, rows, s); err != nil || (s.HasText && len(s.Words) == 0) {
-		return page, err
+// videoIndex answers a search from the rows of a generation.
+type videoIndex struct{ rows *mongo.Collection }
+
+// OnLevel implements projections.VideoIndex.
+func (x videoIndex) OnLevel(
+	ctx context.Context, s projections.Search, level projections.Level, before domain.Position, limit int,
+) ([]projections.Video, error) {
+	f := append(filter(s), match(s.Words, level)...)
+	if before != 0 {
+		f = append(f, is(fieldSeq, "$lt", int64(before)))
 	}
-	last := projections.Level(0)
-	if s.Sort == projections.SortRelevance {
-		page.Items, last, err = byRelevance(ctx, rows, s)
-	} else {
-		page.Items, err = byField(ctx, rows, s)
-	}
-	if err != nil || len(page.Items) <= s.Limit {
-		return page, err
-	}
-	page.Items = page.Items[:s.Limit]
-	page.NextCursor, err = s.Cursor(s.Place(page.Items[s.Limit-1], last))
-	return page, err
+	return videos(ctx, x.rows, f, bson.D{{Key: fieldSeq, Value: -1}}, limit)
 }
 
-// byRelevance goes through the levels until it has one item more than asked for. last is the level of the last item
-// that is asked for.
-func byRelevance(
-	ctx context.Context, rows *mongo.Collection, s projections.Search,
-) (items []projections.Video, last projections.Level, err error) {
-	first := projections.LevelTitleExact
-	if s.After != nil {
-		first = s.After.Level
-	}
-	for level := first; level < projections.Levels && len(items) <= s.Limit; level++ {
-		f := append(filter(s), match(s.Words, level)...)
-		if s.After != nil && level == first {
-			f = append(f, is(fieldSeq, "$lt", int64(s.After.Created)))
-		}
-		more, err := videos(ctx, rows, f, bson.D{{Key: fieldSeq, Value: -1}}, s.Limit+1-len(items))
-		if err != nil {
-			return nil, 0, err
-		}
-		if len(items) < s.Limit && len(more) > 0 {
-			last = level
-		}
-		items = append(items, more...)
-	}
-	return items, last, nil
-}
-
-func byField(ctx context.Context, rows *mongo.Collection, s projections.Search) ([]projections.Video, error) {
+// Sorted implements projections.VideoIndex.
+func (x videoIndex) Sorted(ctx context.Context, s projections.Search, limit int) ([]projections.Video, error) {
 	f := filter(s)
 	if s.HasText {
 		f = append(f, prefixes(wordsAll, s.Words)...)
@@ -108,7 +80,7 @@ func byField(ctx context.Context, rows *mongo.Collection, s projections.Search) 
 	if s.After != nil {
 		f = append(f, behind)
 	}
-	return videos(ctx, rows, f, order, s.Limit+1)
+	return videos(ctx, x.rows, f, order, limit)
 }
 
 func videos(ctx context.Context, rows *mongo.Collection, f bson.A, order bson.D, limit int) (found []projections.Video, err error) {
@@ -199,7 +171,8 @@ func match(words []string, level projections.Level) bson.A {
 	return upTo(wordsAll, all(prefixes(wordsMetadata, words)))
 }
 
-func facets(ctx context.Context, rows *mongo.Collection, s projections.Search) (map[string][]projections.FacetCount, error) {
+// Facets implements projections.VideoIndex.
+func (x videoIndex) Facets(ctx context.Context, s projections.Search) (map[string][]projections.FacetCount, error) {
 	if len(s.Facets) == 0 {
 		return nil, nil //nolint:nilnil // none asked for, none given
 	}
@@ -223,7 +196,7 @@ func facets(ctx context.Context, rows *mongo.Collection, s projections.Search) (
 			bson.D{{Key: "$group", Value: bson.D{{Key: "_id", Value: field}, {Key: "n", Value: bson.D{{Key: "$sum", Value: 1}}}}}},
 			bson.D{{Key: "$sort", Value: bson.D{{Key: "n", Value: -1}, {Key: "_id", Value: 1}}}},
 			bson.D{{Key: "$limit", Value: projections.MaxFacetValues}})
-		cursor, err := rows.Aggregate(ctx, pipeline)
+		cursor, err := x.rows.Aggregate(ctx, pipeline)
 		if err != nil {
 			return nil, unavailable(ctx, err)
 		}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
 )
 
@@ -25,7 +26,7 @@ func (c *Catalog) Search(ctx context.Context, q projections.Query) (page project
 		if err != nil {
 			return unavailable(err)
 		}
-		page, err = search(ctx, tx, s)
+		page, err = s.Page(ctx, videoIndex{tx})
 		return errors.Join(err, rollback(tx))
 	})
 	if err != nil {
@@ -34,54 +35,22 @@ func (c *Catalog) Search(ctx context.Context, q projections.Query) (page project
 	return page, nil
 }
 
-func search(ctx context.Context, tx *sql.Tx, s projections.Search) (projections.Page, error) {
-	page := projections.Page{}
-	var err error
-	if page.Facets, err = facets(ctx, tx, s); err != nil || (s.HasText && len(s.Words) == 0) {
-		return page, err
+// videoIndex answers a search from one moment of the catalog.
+type videoIndex struct{ tx *sql.Tx }
+
+// OnLevel implements projections.VideoIndex.
+func (x videoIndex) OnLevel(
+	ctx context.Context, s projections.Search, level projections.Level, before domain.Position, limit int,
+) ([]projections.Video, error) {
+	f := filter(s, match(s.Words, level))
+	if before != 0 {
+		f.and("texts.rowid < ?", int64(before))
 	}
-	last := projections.Level(0)
-	if s.Sort == projections.SortRelevance {
-		page.Items, last, err = byRelevance(ctx, tx, s)
-	} else {
-		page.Items, err = byColumn(ctx, tx, s)
-	}
-	if err != nil || len(page.Items) <= s.Limit {
-		return page, err
-	}
-	page.Items = page.Items[:s.Limit]
-	page.NextCursor, err = s.Cursor(s.Place(page.Items[s.Limit-1], last))
-	return page, err
+	return videos(ctx, x.tx, f.query("v.key, v.doc")+` ORDER BY texts.rowid DESC LIMIT ?`, append(f.args, limit))
 }
 
-// byRelevance goes through the levels until it has one item more than asked for. last is the level of the last item
-// that is asked for.
-func byRelevance(
-	ctx context.Context, tx *sql.Tx, s projections.Search,
-) (items []projections.Video, last projections.Level, err error) {
-	first := projections.LevelTitleExact
-	if s.After != nil {
-		first = s.After.Level
-	}
-	for level := first; level < projections.Levels && len(items) <= s.Limit; level++ {
-		f := filter(s, match(s.Words, level))
-		if s.After != nil && level == first {
-			f.and("texts.rowid < ?", int64(s.After.Created))
-		}
-		more, err := videos(ctx, tx, f.query("v.key, v.doc")+` ORDER BY texts.rowid DESC LIMIT ?`,
-			append(f.args, s.Limit+1-len(items)))
-		if err != nil {
-			return nil, 0, err
-		}
-		if len(items) < s.Limit && len(more) > 0 {
-			last = level
-		}
-		items = append(items, more...)
-	}
-	return items, last, nil
-}
-
-func byColumn(ctx context.Context, tx *sql.Tx, s projections.Search) ([]projections.Video, error) {
+// Sorted implements projections.VideoIndex.
+func (x videoIndex) Sorted(ctx context.Context, s projections.Search, limit int) ([]projections.Video, error) {
 	text := ""
 	if s.HasText {
 		text = matchAnywhere(s.Words)
@@ -118,7 +87,7 @@ func byColumn(ctx context.Context, tx *sql.Tx, s projections.Search) ([]projecti
 	default:
 		f.and(fmt.Sprintf("(%s, v.seq) %s (?, ?)", column, compare), after, int64(s.After.Created))
 	}
-	return videos(ctx, tx, f.query("v.key, v.doc")+order+` LIMIT ?`, append(f.args, s.Limit+1))
+	return videos(ctx, x.tx, f.query("v.key, v.doc")+order+` LIMIT ?`, append(f.args, limit))
 }
 
 func videos(ctx context.Context, q queryer, query string, args []any) ([]projections.Video, error) {
@@ -229,7 +198,8 @@ func match(words []string, level projections.Level) string {
 	return `(` + within(level, words, "*") + `) NOT (` + within(level-1, words, "*") + `)`
 }
 
-func facets(ctx context.Context, tx *sql.Tx, s projections.Search) (map[string][]projections.FacetCount, error) {
+// Facets implements projections.VideoIndex.
+func (x videoIndex) Facets(ctx context.Context, s projections.Search) (map[string][]projections.FacetCount, error) {
 	if len(s.Facets) == 0 {
 		return nil, nil //nolint:nilnil // none asked for, none given
 	}
@@ -250,7 +220,7 @@ func facets(ctx context.Context, tx *sql.Tx, s projections.Search) (map[string][
 			query = `SELECT f.tag, count(*) AS n FROM (` + f.query(`v.seq AS seq`) +
 				`) AS r CROSS JOIN tags f ON f.seq = r.seq GROUP BY 1`
 		}
-		rows, err := tx.QueryContext(ctx, query+` ORDER BY n DESC, 1 LIMIT ?`,
+		rows, err := x.tx.QueryContext(ctx, query+` ORDER BY n DESC, 1 LIMIT ?`,
 			append(f.args, projections.MaxFacetValues)...)
 		if err != nil {
 			return nil, unavailable(err)
