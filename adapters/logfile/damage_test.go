@@ -124,6 +124,7 @@ func TestErrorsSayLineAndReason(t *testing.T) {
 		"data of another":   {file: replace(4, `"data":{"attempt":2}`, `"data":[1]`), says: []string{"line 4", "decode video.transcode_requested.v1"}},
 		"two files in one":  {file: join(lines()...) + join(lines()...), says: []string{"line 12", "after the closing line"}},
 		"other closing":     {file: replace(11, `"events":9`, `"events":8`), says: []string{"line 11", "closing line"}},
+		"other last hash":   {file: replace(11, `"hash":"`, `"hash":"00`), says: []string{"line 11", "closing line has another hash"}},
 		"another log":       {file: join(lines()...), into: other, kind: domain.ErrConflict, says: []string{"line 4", "another commit at position 1", "equal up to position 0"}},
 		"went another way":  {file: join(lines()...), into: branched, kind: domain.ErrConflict, says: []string{"line 7", "another commit at position 5", "equal up to position 4"}},
 		"a part, too early": {file: string(export(t, from, 6)), into: begun, kind: domain.ErrConflict, says: []string{"begins after position 6", "ends at 4", "--after 4"}},
@@ -199,6 +200,19 @@ func TestADamagedLogIsNotExported(t *testing.T) {
 	_, err := logfile.Export(t.Context(), shortLog{from}, &bytes.Buffer{}, 0, nil)
 	if !errors.Is(err, domain.ErrInvalid) {
 		t.Errorf("a log without its end: %v", err)
+	}
+}
+
+// A file has its closing line only if it has all that its first line promises.
+func TestACloseTooEarly(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	w, err := logfile.NewWriter(&b, domain.ChainEnd{}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); !errors.Is(err, domain.ErrInvalid) || b.Len() > 0 {
+		t.Errorf("%v, and %d bytes", err, b.Len())
 	}
 }
 

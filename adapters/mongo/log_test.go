@@ -47,6 +47,18 @@ func TestTwoLogs(t *testing.T) {
 	})
 }
 
+// TestTwoCommitLogs does so with what copies a log.
+func TestTwoCommitLogs(t *testing.T) {
+	t.Parallel()
+	contract.CommitLog(t, func(t *testing.T) contract.WholeLog {
+		t.Helper()
+		uri := newDatabase(t)
+		logs := &twoLogs{Log: openLog(t, uri), other: openLog(t, uri)}
+		t.Cleanup(func() { verify(t, logs.LogReader) })
+		return logs
+	})
+}
+
 type twoLogs struct {
 	*mongo.Log
 
@@ -59,6 +71,13 @@ func (l *twoLogs) Append(ctx context.Context, c domain.Commit) (domain.Appended,
 		return l.other.Append(ctx, c)
 	}
 	return l.Log.Append(ctx, c)
+}
+
+func (l *twoLogs) Import(ctx context.Context, commits []domain.StoredCommit) error {
+	if l.turn.Add(1)%2 == 0 {
+		return l.other.Import(ctx, commits)
+	}
+	return l.Log.Import(ctx, commits)
 }
 
 func openLog(t testing.TB, uri string) *mongo.Log {
