@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -197,6 +198,48 @@ func TestExportEndsAtTheHeadOfItsStart(t *testing.T) {
 	if h := head(t, from); h == 9 {
 		t.Error("nothing was appended meanwhile")
 	}
+}
+
+// TestALogThatIsAwayForAMoment lets the log be away, before it has stored what it was given and after.
+func TestALogThatIsAwayForAMoment(t *testing.T) {
+	t.Parallel()
+	from := memory.NewLog()
+	sample(t, from)
+	file := export(t, from, 0)
+	for away, want := range map[int]error{1: nil, 5: nil, 6: domain.ErrUnavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			to := &shaky{Log: memory.NewLog(), away: away}
+			if _, err := load(t.Context(), to, file); !errors.Is(err, want) {
+				t.Errorf("away %d times: %v, want %v", away, err, want)
+			}
+			if !bytes.Equal(export(t, to, 0), file) {
+				t.Errorf("away %d times: the copy is another log", away)
+			}
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := load(ctx, &shaky{Log: memory.NewLog(), away: 100}, file); err == nil || time.Since(start) > 2*time.Second {
+			t.Errorf("%v, %s after it was told to stop after 2 s", err, time.Since(start))
+		}
+	})
+}
+
+// shaky is a log whose answers are lost a few times.
+type shaky struct {
+	*memory.Log
+
+	away int
+}
+
+func (s *shaky) Import(ctx context.Context, commits []domain.StoredCommit) error {
+	err := s.Log.Import(ctx, commits)
+	if s.away--; s.away >= 0 {
+		return domain.ErrUnavailable
+	}
+	return err
 }
 
 // growing is a log to which somebody appends whenever it is read.
