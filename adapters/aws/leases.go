@@ -18,8 +18,9 @@ func (o Options) firstLease() time.Duration { return min(o.Lease, 5*time.Second)
 
 // keep extends the leases of all messages in hand until ctx ends.
 //
-// Two thirds of a lease are left for trying. A handler whose lease could not be extended is told to stop a tick before
-// it ends; so is, at once, one whose lease SQS says is over, or whose process was frozen for longer than that.
+// Two thirds of a lease are left for trying. A handler whose lease could not be extended is told to stop one to two ticks
+// before it ends: so that a try that hangs, which takes a tick, is over before it does. So is, at once, one whose lease
+// SQS says is over, or whose process was frozen for longer than that.
 func (in *intake) keep(ctx context.Context) {
 	tick := time.NewTicker(in.bus.opts.leaseTick())
 	defer tick.Stop()
@@ -42,7 +43,7 @@ func (in *intake) keep(ctx context.Context) {
 }
 
 // leaseTick is how often the leases are looked after, and how long a request to extend some may take.
-func (o Options) leaseTick() time.Duration { return o.firstLease() / 5 }
+func (o Options) leaseTick() time.Duration { return o.firstLease() / 8 }
 
 // due returns the messages whose leases are to be extended, by the poller that they came from.
 func (in *intake) due() map[*poller][]*held {
@@ -89,7 +90,7 @@ func (in *intake) extend(ctx context.Context, p *poller, messages []*held) {
 		case failed && f.SenderFault && !throttled(awssdk.ToString(f.Code)):
 			in.bus.log.WarnContext(ctx, "lease lost", append(in.attrs(h), "reason", awssdk.ToString(f.Code))...)
 			in.lose(h)
-		case !in.bus.opts.Now().Add(in.bus.opts.leaseTick()).Before(h.until): // no time for another try
+		case h.until.Sub(in.bus.opts.Now()) <= 2*in.bus.opts.leaseTick(): // no time for another try
 			in.bus.log.WarnContext(ctx, "lease lost", append(in.attrs(h), "reason", "SQS could not be reached")...)
 			in.lose(h)
 		}

@@ -171,13 +171,24 @@ func (u *upload) complete(ctx context.Context, id *string, parts []types.Complet
 	return u.failed(ctx, "store blob", u.key, err)
 }
 
-// abort drops what was uploaded, also when the caller has gone away. Failing is harmless: AbortStale does it later.
+// abort drops what was uploaded, also when the caller has gone away, and asks until it is gone: a part that was on its way
+// may come in after the first time (Amazon S3 API, AbortMultipartUpload). Failing is harmless: AbortStale does it later.
 func (u *upload) abort(ctx context.Context, id *string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_, _ = u.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &u.options.Bucket, Key: u.place(u.key), UploadId: id,
-	}, once)
+	for pause := 50 * time.Millisecond; ; pause *= 2 {
+		_, err := u.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: &u.options.Bucket, Key: u.place(u.key), UploadId: id,
+		}, once)
+		if absent(err) || (err != nil && status(err) == 0) { // gone, or nobody answers
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
 }
 
 // AbortStale drops multipart uploads that were begun before a time and never completed, and says how many. They are

@@ -15,13 +15,13 @@ import (
 //
 // The two take turns, and the one that begins changes too. MongoDB, SNS, SQS and S3 run on the same CPUs here.
 func BenchmarkMachines(b *testing.B) {
-	binary, at := buildBinary(b), sharedServers(b)
+	binary := buildBinary(b)
 	clip := (&machines{t: b, dir: b.TempDir()}).clip(10, "640x360")
 	var many, one, ratio []float64
 	for b.Loop() {
 		for turn := range 2 {
 			if (turn+len(ratio))%2 == 0 {
-				many = append(many, throughMachines(b, newMachines(b, binary, at), clip).Seconds())
+				many = append(many, throughMachines(b, newMachines(b, binary, sharedServers(b)), clip).Seconds())
 			} else {
 				one = append(one, throughOneProcess(b, binary, clip).Seconds())
 			}

@@ -102,10 +102,10 @@ type badRelay struct {
 
 func (r *badRelay) end() { r.once.Do(func() { close(r.stop) }) }
 
-// run keeps some events back for a while and publishes the others twice, and all of them before it ends.
+// run keeps some events back for a while, publishes some twice at once and some again later, and all before it ends.
 func (r *badRelay) run() {
 	var after domain.Position
-	var waiting []domain.Recorded
+	var later []domain.Recorded
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for stopped := false; !stopped; {
@@ -122,13 +122,17 @@ func (r *badRelay) run() {
 		if len(events) > 0 {
 			after = events[len(events)-1].Position
 		}
-		var now []domain.Recorded
-		for _, e := range slices.Concat(waiting, events, events) {
-			if stopped || r.rand.IntN(3) > 0 {
-				now = append(now, e)
+		var now, again []domain.Recorded
+		for _, e := range slices.Concat(later, events) {
+			goes := stopped || r.rand.IntN(3) > 0
+			if goes {
+				now = append(now, slices.Repeat([]domain.Recorded{e}, 1+r.rand.IntN(2))...)
+			}
+			if !goes || r.rand.IntN(3) == 0 {
+				again = append(again, e)
 			}
 		}
-		waiting = append(waiting[:0:0], events...)
+		later = again
 		r.publish(now)
 	}
 }
