@@ -76,7 +76,7 @@ func readAhead(ctx context.Context, log Log, after domain.Position, o CatchUpOpt
 			case <-ctx.Done():
 				return
 			}
-			if err != nil {
+			if err != nil || len(events) < limit { // the head was there; who is woken again looks again
 				return
 			}
 			after = events[len(events)-1].Position

@@ -8,8 +8,8 @@ import (
 
 // Log is the part of the event log that the read side needs. Reading it never changes anything.
 type Log interface {
-	// ReadAfter returns up to limit events with a position above after, in order, none left out. No events: after is
-	// the head (or beyond). Every adapter passes contract.EventLog.
+	// ReadAfter returns up to limit events with a position above after, in order, none left out. Fewer than limit:
+	// the head was there. Every adapter passes contract.EventLog.
 	ReadAfter(ctx context.Context, after domain.Position, limit int) ([]domain.Recorded, error)
 	// Head returns the position of the newest event, 0 for an empty log.
 	Head(ctx context.Context) (domain.Position, error)
