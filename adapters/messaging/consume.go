@@ -125,7 +125,10 @@ func ReadEvent(ctx context.Context, log EventReader, payload []byte) (domain.Rec
 	if err != nil {
 		return domain.Recorded{}, fmt.Errorf("read event %d: %w", e.Position, err)
 	}
-	if len(found) == 0 || found[0].Position != e.Position || found[0].Stream != e.Stream || found[0].Version != e.Version {
+	switch {
+	case len(found) == 0: // what was asked may be behind, as a member of a replica set that was the primary until just now
+		return domain.Recorded{}, fmt.Errorf("%w: the log has no event %d yet", domain.ErrNotFound, e.Position)
+	case found[0].Position != e.Position || found[0].Stream != e.Stream || found[0].Version != e.Version:
 		return domain.Recorded{}, Permanent(fmt.Errorf("%w: event %d of video %s is not in this log", domain.ErrNotFound, e.Position, e.Stream))
 	}
 	return found[0], nil
