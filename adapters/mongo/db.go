@@ -28,6 +28,7 @@ type DB struct {
 	now func() time.Time
 
 	keepSteps int64 // of each read model
+	tailBytes int   // of the newest commits, in memory
 }
 
 const (
@@ -62,7 +63,7 @@ func Open(ctx context.Context, uri string, now func() time.Time) (*DB, error) {
 		SetReadConcern(readconcern.Majority()).
 		SetReadPreference(readpref.Primary()).
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journaled})
-	d := &DB{db: client.Database(databaseName(uri), concerns), now: now, keepSteps: keepSteps}
+	d := &DB{db: client.Database(databaseName(uri), concerns), now: now, keepSteps: keepSteps, tailBytes: tailBytes}
 	if err := d.Ping(ctx); err != nil {
 		_ = d.Close() //nolint:contextcheck // nothing was begun, and ctx may have ended
 		return nil, fmt.Errorf("open MongoDB at %s: %w", strings.Join(o.Hosts, ","), err)

@@ -70,3 +70,13 @@ func RebuildAndDie[R any](ctx context.Context, r *Rows[R], log projections.Log) 
 	_, err = c.compare(ctx)
 	return err
 }
+
+// TailBytes sets how many bytes of the newest commits a log keeps that is opened from now on.
+func TailBytes(d *DB, n int) { d.tailBytes = n }
+
+// Kept counts the commits that a log has in memory.
+func Kept(r *LogReader) int {
+	r.tail.mu.Lock()
+	defer r.tail.mu.Unlock()
+	return len(r.tail.kept)
+}

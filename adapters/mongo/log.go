@@ -14,10 +14,12 @@ import (
 )
 
 // commitDoc is a commit. There is one document for each, so that a commit can only be there as a whole. Its key is the
-// position of its first event, the next one's key is Last+1: of all who want to append at one place, the unique key
-// lets one in, and a hole is seen from the keys alone. The newest commit is never deleted, nor is any other.
+// position of its first event, the next one's key is that of Last+1: of all who want to append at one place, the unique
+// key lets one in, and whether there is a next commit is one look at one key. The newest commit is never deleted, nor is
+// any other.
 type commitDoc struct {
-	First   domain.Position `bson:"_id"`     // position of the first event
+	Key     string          `bson:"_id"`     // commitKey(First)
+	First   domain.Position `bson:"first"`   // position of the first event
 	Last    domain.Position `bson:"last"`    // position of the last event
 	Stream  string          `bson:"stream"`  //
 	Version int             `bson:"version"` // of the first event
@@ -42,8 +44,21 @@ type eventDoc struct {
 	Data string `bson:"data"`
 }
 
-// logFormat is the newest format of the log that this program can read.
-const logFormat = 1
+// commitKey is the key of the commit that begins at a position. Keys sort as positions do. They are text since not every
+// server that speaks the protocol finds a number by its index.
+func commitKey(first domain.Position) string { return fmt.Sprintf("%020d", max(first, 0)) }
+
+// size is how many bytes of text are in a commit, with what BSON adds to each event.
+func (c *commitDoc) size() int {
+	n := len(c.ID) + len(c.Stream) + len(c.Meta.Actor) + len(c.Meta.Correlation) + len(c.Meta.Causation) + len(c.Meta.Request)
+	for _, e := range c.Events {
+		n += len(e.Type) + len(e.Data) + eventOverhead
+	}
+	return n
+}
+
+// logFormat is the format of the log that this program reads and writes. In the first one the keys were numbers.
+const logFormat = 2
 
 func logCollection() collection {
 	return collection{name: "commits", indexes: []index{
@@ -53,7 +68,10 @@ func logCollection() collection {
 }
 
 // LogReader reads the event log and cannot change it.
-type LogReader struct{ commits *mongo.Collection }
+type LogReader struct {
+	commits *mongo.Collection
+	tail    *tail
+}
 
 // Log is the event log. Any number of processes may append to the same one.
 type Log struct {
@@ -82,7 +100,7 @@ func OpenLog(ctx context.Context, db *DB) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{
-		LogReader: reader, writer: newWriter(reader.commits),
+		LogReader: reader, writer: &writer{commits: reader.commits, tail: reader.tail},
 		queue: make(chan *pending), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	go l.write() //nolint:gosec,contextcheck // it ends with Close and not with the opener's context
@@ -92,14 +110,15 @@ func OpenLog(ctx context.Context, db *DB) (*Log, error) {
 // OpenLogReadOnly opens the event log for reading. It needs no closing.
 func OpenLogReadOnly(ctx context.Context, db *DB) (*LogReader, error) {
 	c := logCollection()
-	err := db.checkFormat(ctx, c.name, logFormat)
+	err := db.provisioned(ctx, c)
 	if err == nil {
-		err = db.provisioned(ctx, c)
+		err = db.checkFormat(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the event log: %w", err)
 	}
-	return &LogReader{commits: db.db.Collection(c.name)}, nil
+	commits := db.db.Collection(c.name)
+	return &LogReader{commits: commits, tail: newTail(commits, db.tailBytes)}, nil
 }
 
 // Close lets the running batch end. Appends that were not picked up, and all later ones, are ErrUnavailable.

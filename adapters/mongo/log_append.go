@@ -71,11 +71,10 @@ func newPending(c domain.Commit) (*pending, error) {
 		Stream: c.Stream, Version: c.Expected + 1, Next: c.Expected + 1 + len(events), ID: c.ID, Time: c.Time.UnixMicro(),
 		Meta: metaDoc(c.Meta), Events: make([]eventDoc, len(events)),
 	}}
-	p.size = len(c.ID) + len(c.Stream) + len(c.Meta.Actor) + len(c.Meta.Correlation) + len(c.Meta.Causation) + len(c.Meta.Request)
 	for i, e := range events {
 		p.doc.Events[i] = eventDoc{Type: e.Type, Data: string(e.Data)}
-		p.size += len(e.Type) + len(e.Data) + eventOverhead
 	}
+	p.size = p.doc.size()
 	if p.size > maxCommit {
 		return nil, fmt.Errorf("%w: a commit of %d bytes, at most %d", domain.ErrTooLarge, p.size, maxCommit)
 	}

@@ -80,7 +80,8 @@ func (p *bare) documents(n, writers int) []any {
 			streams[i%writers] = uuid.NewString()
 		}
 		documents[i] = bson.D{
-			{Key: "_id", Value: at},
+			{Key: "_id", Value: fmt.Sprintf("%020d", at)},
+			{Key: "first", Value: at},
 			{Key: "last", Value: at},
 			{Key: "stream", Value: streams[i%writers]},
 			{Key: "version", Value: version},

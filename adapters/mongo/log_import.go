@@ -27,7 +27,7 @@ func (r *LogReader) EachCommit(ctx context.Context, after domain.Position, limit
 	}
 	o := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit))
 	var failed error
-	err := eachCommit(ctx, r.commits, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: after}}}}, o, func(c *commitDoc) error {
+	err := eachCommit(ctx, r.commits, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: commitKey(after)}}}}, o, func(c *commitDoc) error {
 		if failed = each(c.stored()); failed != nil {
 			return errEnough
 		}
@@ -59,21 +59,16 @@ func (c *commitDoc) stored() domain.StoredCommit {
 func storedDoc(c domain.StoredCommit) (doc *commitDoc, size int, err error) {
 	n := len(c.Events)
 	doc = &commitDoc{
-		First: c.First, Last: c.Last(), Stream: c.Commit.Stream, Version: c.Commit.Expected + 1, Next: c.Commit.Expected + 1 + n,
+		Key: commitKey(c.First), First: c.First, Last: c.Last(), Stream: c.Commit.Stream, Version: c.Commit.Expected + 1, Next: c.Commit.Expected + 1 + n,
 		ID: c.Commit.ID, Time: c.Commit.Time.UnixMicro(), Meta: metaDoc(c.Commit.Meta), Events: make([]eventDoc, n), Hash: c.Hash,
-	}
-	m := doc.Meta
-	for _, text := range []string{doc.ID, doc.Stream, m.Actor, m.Correlation, m.Causation, m.Request} {
-		size += len(text)
 	}
 	for i, e := range c.Events {
 		if !utf8.Valid(e.Data) {
 			return nil, 0, fmt.Errorf("%w: the event at position %d is not UTF-8", domain.ErrInvalid, c.First+domain.Position(i))
 		}
 		doc.Events[i] = eventDoc{Type: e.Type, Data: string(e.Data)}
-		size += len(e.Type) + len(e.Data) + eventOverhead
 	}
-	if size > maxCommit || n > commands.MaxCommitEvents {
+	if size = doc.size(); size > maxCommit || n > commands.MaxCommitEvents {
 		return nil, 0, fmt.Errorf("%w: the commit at position %d has %d events of %d bytes, at most %d and %d",
 			domain.ErrTooLarge, c.First, n, size, commands.MaxCommitEvents, maxCommit)
 	}
@@ -164,8 +159,8 @@ func (l *Log) skipThere(ctx context.Context, commits []domain.StoredCommit, head
 	}
 	hashes := map[domain.Position][]byte{}
 	err := eachCommit(ctx, l.commits,
-		bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: commits[0].First}, {Key: "$lte", Value: commits[n-1].First}}}},
-		options.Find().SetProjection(bson.D{{Key: "hash", Value: 1}}), func(c *commitDoc) error {
+		bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: commitKey(commits[0].First)}, {Key: "$lte", Value: commitKey(commits[n-1].First)}}}},
+		options.Find().SetProjection(bson.D{{Key: "first", Value: 1}, {Key: "hash", Value: 1}}), func(c *commitDoc) error {
 			hashes[c.First] = c.Hash
 			return nil
 		})

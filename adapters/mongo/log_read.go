@@ -16,11 +16,11 @@ import (
 
 // Head implements projections.Log.
 func (r *LogReader) Head(ctx context.Context) (domain.Position, error) {
-	newest, err := r.newest(ctx)
-	if err != nil {
+	if err := r.tail.advance(ctx); err != nil {
 		return 0, fmt.Errorf("read the log's head: %w", err)
 	}
-	return newest.Last, nil
+	end, _ := r.tail.last()
+	return end.Position, nil
 }
 
 // newest returns where the newest commit ends, with its hash; the zero value for an empty log.
@@ -39,34 +39,58 @@ func (r *LogReader) ReadAfter(ctx context.Context, after domain.Position, limit 
 	if limit < 1 {
 		return nil, nil
 	}
-	// The first event asked for may be in the middle of a commit, which then begins less than MaxCommitEvents before
-	// it: the one bound is for the index, the other one leaves out what ends before.
-	filter := bson.D{
-		{Key: "_id", Value: bson.D{{Key: "$gt", Value: max(after, 0) + 1 - commands.MaxCommitEvents}}},
-		{Key: "last", Value: bson.D{{Key: "$gt", Value: after}}},
-	}
-	// Every commit has an event, so limit commits have enough of them.
-	o := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit))
-	events, err := r.read(ctx, filter, o, limit, func(e domain.Recorded) bool { return e.Position > after })
+	after = max(after, 0)
+	events, err := r.readAfter(ctx, after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the log after %d: %w", after, err)
 	}
 	return events, nil
 }
 
+func (r *LogReader) readAfter(ctx context.Context, after domain.Position, limit int) ([]domain.Recorded, error) {
+	wanted := func(e domain.Recorded) bool { return e.Position > after }
+	if err := r.tail.advance(ctx); err != nil {
+		return nil, err
+	}
+	if kept, ok := r.tail.after(after, limit); ok {
+		events, err := eventsOf(kept, wanted)
+		return events[:min(limit, len(events))], err
+	}
+	// The first event asked for may be in the middle of a commit, which then begins less than MaxCommitEvents before
+	// it: the one bound is for the index, the other one leaves out what ends before.
+	filter := bson.D{
+		{Key: "_id", Value: bson.D{{Key: "$gt", Value: commitKey(after + 1 - commands.MaxCommitEvents)}}},
+		{Key: "last", Value: bson.D{{Key: "$gt", Value: after}}},
+	}
+	// Every commit has an event, so limit commits have enough of them.
+	o := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(int64(limit))
+	return r.read(ctx, filter, o, limit, wanted)
+}
+
 // ReadStream implements commands.EventLog.
 func (r *LogReader) ReadStream(ctx context.Context, stream string, after int) ([]domain.Recorded, error) {
-	filter := bson.D{
-		{Key: "stream", Value: stream},
-		{Key: "version", Value: bson.D{{Key: "$gt", Value: max(after, 0) + 1 - commands.MaxCommitEvents}}},
-		{Key: "next", Value: bson.D{{Key: "$gt", Value: max(after, 0) + 1}}},
-	}
-	o := options.Find().SetSort(bson.D{{Key: "version", Value: 1}})
-	events, err := r.read(ctx, filter, o, -1, func(e domain.Recorded) bool { return e.Version > after })
+	events, err := r.readStream(ctx, stream, max(after, 0))
 	if err != nil {
 		return nil, fmt.Errorf("read stream %s: %w", stream, err)
 	}
 	return events, nil
+}
+
+func (r *LogReader) readStream(ctx context.Context, stream string, after int) ([]domain.Recorded, error) {
+	wanted := func(e domain.Recorded) bool { return e.Version > after }
+	if err := r.tail.advance(ctx); err != nil {
+		return nil, err
+	}
+	if kept, ok := r.tail.stream(stream, after); ok {
+		return eventsOf(kept, wanted)
+	}
+	filter := bson.D{
+		{Key: "stream", Value: stream},
+		{Key: "version", Value: bson.D{{Key: "$gt", Value: after + 1 - commands.MaxCommitEvents}}},
+		{Key: "next", Value: bson.D{{Key: "$gt", Value: after + 1}}},
+	}
+	o := options.Find().SetSort(bson.D{{Key: "version", Value: 1}})
+	return r.read(ctx, filter, o, -1, wanted)
 }
 
 // Streams returns the ids of all streams, sorted.
@@ -89,11 +113,37 @@ func (r *LogReader) Streams(ctx context.Context) ([]string, error) {
 
 // ReadCommit implements commands.EventLog.
 func (r *LogReader) ReadCommit(ctx context.Context, id string) ([]domain.Recorded, error) {
-	events, err := r.read(ctx, bson.D{{Key: "id", Value: id}}, options.Find(), -1, func(domain.Recorded) bool { return true })
+	events, err := r.readCommit(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("read commit %s: %w", id, err)
 	}
 	return events, nil
+}
+
+func (r *LogReader) readCommit(ctx context.Context, id string) ([]domain.Recorded, error) {
+	all := func(domain.Recorded) bool { return true }
+	if err := r.tail.advance(ctx); err != nil {
+		return nil, err
+	}
+	switch kept, whole := r.tail.commit(id); {
+	case kept != nil:
+		return eventsOf([]*keptCommit{kept}, all)
+	case whole:
+		return nil, nil
+	}
+	return r.read(ctx, bson.D{{Key: "id", Value: id}}, options.Find(), -1, all)
+}
+
+// eventsOf returns the events of commits that keep allows.
+func eventsOf(commits []*keptCommit, keep func(domain.Recorded) bool) (out []domain.Recorded, err error) {
+	for _, c := range commits {
+		events, err := c.events(keep)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, events...)
+	}
+	return out, nil
 }
 
 // read returns the events of the commits that a filter selects, those that keep allows, up to limit if that is not

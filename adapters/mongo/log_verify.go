@@ -16,7 +16,11 @@ func (r *LogReader) VerifyChain(ctx context.Context) ([]string, error) {
 	var check domain.ChainCheck
 	byPosition := options.Find().SetSort(bson.D{{Key: "_id", Value: 1}})
 	err := eachCommit(ctx, r.commits, bson.D{}, byPosition, func(c *commitDoc) error {
-		check.Follow(c.stored(), c.Last, c.Next-1)
+		var broken []string
+		if key := commitKey(c.First); c.Key != key {
+			broken = append(broken, fmt.Sprintf("its key is %s, not %s", c.Key, key))
+		}
+		check.Follow(c.stored(), c.Last, c.Next-1, broken...)
 		if check.Full() {
 			return errEnough
 		}

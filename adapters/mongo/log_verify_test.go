@@ -1,6 +1,7 @@
 package mongo_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -57,7 +58,7 @@ func TestVerifyChainFindsEveryChange(t *testing.T) {
 			appendSome(t, l)
 			verify(t, l.LogReader)
 			commits := mongo.Collection(connect(t, uri), "commits")
-			at := bson.D{{Key: "_id", Value: c.position}}
+			at := bson.D{{Key: "_id", Value: fmt.Sprintf("%020d", c.position)}}
 			var err error
 			if c.change == nil {
 				_, err = commits.DeleteOne(t.Context(), at)

@@ -16,27 +16,17 @@ import (
 
 // writer appends to the end of the log, together with other processes.
 //
-// Why this is right: a commit is inserted under the position after the newest commit that the writer knows. When that
-// succeeds nobody has appended in between, so whatever the writer had known of the streams' versions at that commit, or
-// later, still held. When it fails as a duplicate somebody was faster: the writer reads what was appended and starts
-// over. What it knows it has read with majority concern or has had acknowledged, so it is never rolled back; when it
-// does not hear what became of an insert it knows as much as before, and the next insert shows.
+// Why this is right: a commit is inserted under the position after the end of the log that the tail knew when the round
+// began, and the versions of streams are looked at after that. When the insert succeeds nobody has appended in between,
+// so whatever was known of the versions at that end, or later, still held. When it fails as a duplicate somebody was
+// faster: the writer has the tail look at what was appended and starts over. What the tail knows was read with majority
+// concern or has been acknowledged, so it is never rolled back; when the writer does not hear what became of an insert
+// the tail knows as much as before, and the next look or the next insert shows. Readers may bring the tail further at
+// any moment, also to a commit of the writer that it has not heard of yet: then the same commit is put there twice,
+// which changes nothing.
 type writer struct {
 	commits *mongo.Collection
-
-	known    bool            // next and hash are the end of the log, as far as this process knows
-	next     domain.Position // of the next event
-	hash     []byte          // of the newest commit
-	versions map[string]int  // of streams, as of next or later; not of all
-}
-
-const (
-	maxVersions = 50_000 // streams whose version is remembered
-	maxTail     = 1000   // commits of others that are read one by one; where there are more, all is forgotten
-)
-
-func newWriter(commits *mongo.Collection) *writer {
-	return &writer{commits: commits, versions: map[string]int{}}
+	tail    *tail
 }
 
 // store gives every pending append its result or its error.
@@ -72,10 +62,12 @@ func (w *writer) pause(ctx context.Context, round int) {
 // round stores what can be stored now, answers what can be answered now, and returns the rest. An error is the store's
 // and holds for the rest.
 func (w *writer) round(ctx context.Context, todo []*pending) (rest []*pending, err error) {
-	if !w.known {
-		if err := w.forget(ctx); err != nil {
+	end, known := w.tail.last()
+	if !known {
+		if err := w.tail.advance(ctx); err != nil {
 			return todo, err
 		}
+		end, _ = w.tail.last()
 	}
 	if err := w.learnVersions(ctx, todo, 1); err != nil {
 		return todo, err
@@ -85,20 +77,21 @@ func (w *writer) round(ctx context.Context, todo []*pending) (rest []*pending, e
 		open, err := w.settle(ctx, doubtful)
 		return append(append(open, ready...), later...), err
 	}
-	open, err := w.insert(ctx, ready)
+	open, err := w.insert(ctx, end, ready)
 	return append(open, later...), err
 }
 
 // sort says which appends fit to what is known (ready, in this order), which do not (doubtful), and which depend on
 // one that is ready: the same id, or the same stream at a version that is not there yet.
 func (w *writer) sort(todo []*pending) (ready, doubtful, later []*pending) {
+	versions := w.versions(todo)
 	ids := map[string]bool{}
 	added := map[string]int{}
 	for _, p := range todo {
 		c := p.commit
 		version, again := added[c.Stream]
 		if !again {
-			version = w.versions[c.Stream]
+			version = versions[c.Stream]
 		}
 		switch {
 		case ids[c.ID]:
@@ -116,20 +109,34 @@ func (w *writer) sort(todo []*pending) (ready, doubtful, later []*pending) {
 	return ready, doubtful, later
 }
 
-// insert sends commits in one ordered insert and returns those that are not done with: a prefix is stored, and one after
-// it may have got an error of its own.
-func (w *writer) insert(ctx context.Context, ready []*pending) (rest []*pending, err error) {
+// versions returns the versions of the streams of these appends, those that are known.
+func (w *writer) versions(todo []*pending) map[string]int {
+	w.tail.mu.Lock()
+	defer w.tail.mu.Unlock()
+	versions := map[string]int{}
+	for _, p := range todo {
+		if version, ok := w.tail.version(p.commit.Stream); ok {
+			versions[p.commit.Stream] = version
+		}
+	}
+	return versions
+}
+
+// insert sends commits in one ordered insert, to stand after end, and returns those that are not done with: a prefix is
+// stored, and one after it may have got an error of its own.
+func (w *writer) insert(ctx context.Context, end domain.ChainEnd, ready []*pending) (rest []*pending, err error) {
 	if len(ready) == 0 {
 		return nil, nil
 	}
 	docs := make([]*commitDoc, len(ready))
-	next, hash := w.next, w.hash
+	last := end
 	for i, p := range ready {
 		d := p.doc
-		d.First, d.Last = next, next+domain.Position(len(p.events))-1
-		d.Hash = domain.ChainHash(hash, d.First, p.commit, p.events)
+		d.First, d.Last = last.Position+1, last.Position+domain.Position(len(p.events))
+		d.Key = commitKey(d.First)
+		d.Hash = domain.ChainHash(last.Hash, d.First, p.commit, p.events)
 		docs[i] = &d
-		next, hash = d.Last+1, d.Hash
+		last = domain.ChainEnd{Position: d.Last, Hash: d.Hash}
 	}
 	stored := len(docs)
 	_, err = w.commits.InsertMany(ctx, docs, options.InsertMany().SetOrdered(true))
@@ -145,7 +152,8 @@ func (w *writer) insert(ctx context.Context, ready []*pending) (rest []*pending,
 	}
 	for i, d := range docs[:stored] {
 		ready[i].result = domain.Appended{Position: d.Last, Version: d.Next - 1}
-		w.follow(d)
+		w.tail.put(d)
+		end.Position = d.Last
 	}
 	switch {
 	case err == nil:
@@ -153,8 +161,11 @@ func (w *writer) insert(ctx context.Context, ready []*pending) (rest []*pending,
 	case mongo.IsDuplicateKeyError(err):
 		rest = ready[stored:]
 		// Most often somebody else has appended; if nobody has, it is the id, or the first version of the stream.
-		if moved, err := w.catchUp(ctx); moved || err != nil {
+		if err := w.tail.advance(ctx); err != nil {
 			return rest, err
+		}
+		if now, _ := w.tail.last(); now.Position > end.Position {
+			return rest, nil
 		}
 		return w.settle(ctx, rest)
 	}
@@ -162,35 +173,19 @@ func (w *writer) insert(ctx context.Context, ready []*pending) (rest []*pending,
 	return ready[stored+1:], nil
 }
 
-// follow goes on to the end of a commit that comes after all that is known.
-func (w *writer) follow(d *commitDoc) {
-	w.next, w.hash = d.Last+1, d.Hash
-	if len(w.versions) >= maxVersions {
-		clear(w.versions)
-	}
-	w.versions[d.Stream] = max(w.versions[d.Stream], d.Next-1)
-}
-
 // settle decides about appends that do not fit to what is known: those whose id is there get its result, those whose
 // stream is elsewhere a conflict, and the rest is returned, to be tried again.
 func (w *writer) settle(ctx context.Context, doubtful []*pending) (open []*pending, err error) {
-	if _, err := w.catchUp(ctx); err != nil {
+	if err := w.tail.advance(ctx); err != nil {
 		return doubtful, err
 	}
 	if err := w.learnVersions(ctx, doubtful, 0); err != nil {
 		return doubtful, err
 	}
-	ids := make(bson.A, len(doubtful))
-	for i, p := range doubtful {
-		ids[i] = p.commit.ID
-	}
-	there := map[string]domain.Appended{}
-	err = eachCommit(ctx, w.commits, bson.D{{Key: "id", Value: bson.D{{Key: "$in", Value: ids}}}},
-		options.Find().SetProjection(bson.D{{Key: "id", Value: 1}, {Key: "last", Value: 1}, {Key: "next", Value: 1}}),
-		func(c *commitDoc) error {
-			there[c.ID] = domain.Appended{Position: c.Last, Version: c.Next - 1}
-			return nil
-		})
+	// The ids after the versions: else a commit of ours, of which nobody had heard, might come to be there in between,
+	// and be taken for somebody else's.
+	versions := w.versions(doubtful)
+	there, err := w.results(ctx, doubtful)
 	if err != nil {
 		return doubtful, err
 	}
@@ -199,7 +194,7 @@ func (w *writer) settle(ctx context.Context, doubtful []*pending) (open []*pendi
 			p.result = result
 			continue
 		}
-		if version := w.versions[p.commit.Stream]; version != p.commit.Expected {
+		if version := versions[p.commit.Stream]; version != p.commit.Expected {
 			p.err = fmt.Errorf("%w: the stream is at version %d, not %d", domain.ErrConflict, version, p.commit.Expected)
 			continue
 		}
@@ -208,45 +203,39 @@ func (w *writer) settle(ctx context.Context, doubtful []*pending) (open []*pendi
 	return open, nil
 }
 
-// forget drops all that is known and reads the end of the log.
-func (w *writer) forget(ctx context.Context) error {
-	newest, err := (&LogReader{w.commits}).newest(ctx)
-	if err != nil {
-		return err
+// results returns the results of those of these appends whose id is in the log.
+func (w *writer) results(ctx context.Context, todo []*pending) (map[string]domain.Appended, error) {
+	there := map[string]domain.Appended{}
+	found := func(c *commitDoc) { there[c.ID] = domain.Appended{Position: c.Last, Version: c.Next - 1} }
+	var ask bson.A
+	for _, p := range todo {
+		if kept, whole := w.tail.commit(p.commit.ID); kept != nil {
+			found(kept.doc)
+		} else if !whole {
+			ask = append(ask, p.commit.ID)
+		}
 	}
-	clear(w.versions)
-	w.next, w.hash, w.known = newest.Last+1, newest.Hash, true
-	return nil
-}
-
-// catchUp reads what others have appended, and says whether there was anything.
-func (w *writer) catchUp(ctx context.Context) (moved bool, err error) {
-	n := 0
-	err = eachCommit(ctx, w.commits, bson.D{{Key: "_id", Value: bson.D{{Key: "$gte", Value: w.next}}}},
-		options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}).SetLimit(maxTail).
-			SetProjection(bson.D{{Key: "last", Value: 1}, {Key: "stream", Value: 1}, {Key: "next", Value: 1}, {Key: "hash", Value: 1}}),
+	if len(ask) == 0 {
+		return there, nil
+	}
+	err := eachCommit(ctx, w.commits, bson.D{{Key: "id", Value: bson.D{{Key: "$in", Value: ask}}}},
+		options.Find().SetProjection(bson.D{{Key: "id", Value: 1}, {Key: "last", Value: 1}, {Key: "next", Value: 1}}),
 		func(c *commitDoc) error {
-			if c.First != w.next {
-				return fmt.Errorf("the log has no event at %d but one at %d: it is damaged", w.next, c.First)
-			}
-			w.follow(c)
-			n++
+			found(c)
 			return nil
 		})
-	if err == nil && n == maxTail {
-		err = w.forget(ctx)
-	}
-	return n > 0, err
+	return there, err
 }
 
 // learnVersions reads the versions of the streams of these appends, as far as they are not known, where at least one
 // expects this version or a higher one: a stream that is expected to be new needs no look, since the unique index of
 // stream and version refuses a second first commit.
 func (w *writer) learnVersions(ctx context.Context, todo []*pending, least int) error {
+	known := w.versions(todo)
 	lowest := map[string]int{}
 	for _, p := range todo {
 		c := p.commit
-		if _, known := w.versions[c.Stream]; known {
+		if _, ok := known[c.Stream]; ok {
 			continue
 		}
 		expected := max(c.Expected, 0)
@@ -274,7 +263,9 @@ func (w *writer) learnVersions(ctx context.Context, todo []*pending, least int) 
 	return eachCommit(ctx, w.commits, bson.D{{Key: "$or", Value: ask}},
 		options.Find().SetProjection(bson.D{{Key: "stream", Value: 1}, {Key: "next", Value: 1}}),
 		func(c *commitDoc) error {
-			w.versions[c.Stream] = max(w.versions[c.Stream], c.Next-1)
+			w.tail.mu.Lock()
+			defer w.tail.mu.Unlock()
+			w.tail.learn(c.Stream, c.Next-1)
 			return nil
 		})
 }

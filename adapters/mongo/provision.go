@@ -40,6 +40,11 @@ type View struct {
 // what it would do. Doing it again does nothing. The server needs it once, and again after an upgrade; starting says so.
 func (d *DB) Provision(ctx context.Context, dryRun bool, more ...View) ([]string, error) {
 	done, err := d.provision(ctx, dryRun, collection{name: metaCollection}, logCollection(), factsCollection())
+	if err == nil {
+		var made []string
+		made, err = d.provisionFormat(ctx, dryRun)
+		done = append(done, made...)
+	}
 	catalog, playback := projections.CatalogModel(), projections.PlaybackModel()
 	views := []view{{catalog.Name, catalog.Version, catalogIndexes()}, {playback.Name, playback.Version, nil}}
 	for _, v := range more {
@@ -156,25 +161,46 @@ func (i index) is(have mongo.IndexSpecification) bool {
 	return true
 }
 
-// format is the version of what is stored, for a program that is too old to read it.
-type format struct {
+// formatDoc says how a collection is written.
+type formatDoc struct {
 	ID     string `bson:"_id"`
 	Format int    `bson:"format"`
 }
 
-// checkFormat is an error if what is stored was written by a program that is newer than this one. Nothing is said
-// about it before the format changes for the first time.
-func (d *DB) checkFormat(ctx context.Context, name string, newest int) error {
-	var f format
-	err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: "format/" + name}}).Decode(&f)
+const logFormatKey = "format/commits"
+
+// provisionFormat says how the log is written, where nobody has: in a new log, not in one of before that was said.
+func (d *DB) provisionFormat(ctx context.Context, dryRun bool) ([]string, error) {
+	err := d.checkFormat(ctx)
+	if !errors.Is(err, domain.ErrNotFound) {
+		return nil, err
+	}
+	n, err := d.db.Collection(logCollection().name).EstimatedDocumentCount(ctx)
+	if err != nil {
+		return nil, unavailable(ctx, err)
+	}
+	if n > 0 {
+		return nil, fmt.Errorf("the log in database %s is of format 1, this program writes %d: run `cinelog events export` of the "+
+			"release that wrote it, then `cinelog events import` of this one into a new database", d.db.Name(), logFormat)
+	}
+	if !dryRun {
+		_, err = d.insertOnce(ctx, formatDoc{ID: logFormatKey, Format: logFormat})
+	}
+	return []string{fmt.Sprintf("set the format of the log to %d", logFormat)}, err
+}
+
+// checkFormat is an error if the log was written by a program that is newer than this one, or older.
+func (d *DB) checkFormat(ctx context.Context) error {
+	var f formatDoc
+	err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: logFormatKey}}).Decode(&f)
 	if errors.Is(err, mongo.ErrNoDocuments) {
-		return nil
+		return fmt.Errorf("%w: database %s does not say how its log is written: run `cinelog provision`", domain.ErrNotFound, d.db.Name())
 	}
 	if err != nil {
 		return unavailable(ctx, err)
 	}
-	if f.Format > newest {
-		return fmt.Errorf("written by a newer program: format %d, this one reads up to %d", f.Format, newest)
+	if f.Format != logFormat {
+		return fmt.Errorf("written by another release: format %d, this one reads %d", f.Format, logFormat)
 	}
 	return nil
 }

@@ -134,13 +134,35 @@ func TestProvisionReadModels(t *testing.T) {
 	}
 }
 
-func TestNewerFormat(t *testing.T) {
+func TestOtherFormats(t *testing.T) {
 	t.Parallel()
-	db := connect(t, newDatabase(t))
-	if _, err := mongo.Collection(db, "meta").InsertOne(t.Context(), bson.D{{Key: "_id", Value: "format/commits"}, {Key: "format", Value: 2}}); err != nil {
+	uri := newDatabase(t)
+	db := connect(t, uri)
+	format := bson.D{{Key: "_id", Value: "format/commits"}}
+	meta, commits := mongo.Collection(db, "meta"), mongo.Collection(db, "commits")
+	if _, err := meta.UpdateOne(t.Context(), format, bson.D{{Key: "$set", Value: bson.D{{Key: "format", Value: 3}}}}); err != nil {
 		t.Fatal(err)
 	}
-	wantRefused(t, db, "written by a newer program: format 2")
+	wantRefused(t, db, "written by another release: format 3")
+	// The first format did not say so.
+	if _, err := meta.DeleteOne(t.Context(), format); err != nil {
+		t.Fatal(err)
+	}
+	wantRefused(t, db, "run `cinelog provision`")
+	if _, err := commits.InsertOne(t.Context(), bson.D{{Key: "_id", Value: int64(1)}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Provision(t.Context(), false); err == nil || !strings.Contains(err.Error(), "is of format 1") {
+		t.Errorf("provisioning a log of format 1: %v", err)
+	}
+	wantRefused(t, db, "run `cinelog provision`")
+	if _, err := commits.DeleteMany(t.Context(), bson.D{}); err != nil {
+		t.Fatal(err)
+	}
+	if done, err := db.Provision(t.Context(), false); err != nil || len(done) != 1 {
+		t.Errorf("provisioning an empty log of format 1 did %q, %v", done, err)
+	}
+	appendSome(t, openLog(t, uri))
 }
 
 func wantRefused(t *testing.T, db *mongo.DB, reason string) {
