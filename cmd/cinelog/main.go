@@ -33,6 +33,7 @@ type cli struct {
 	Replay    replayCmd    `cmd:"" help:"Rebuild a projection (catalog, playback, analytics) or all of them from the log."`
 	Events    eventsCmd    `cmd:"" help:"Look at the event log, or move it."`
 	Verify    verifyCmd    `cmd:"" help:"Hold log, read models and media against each other; exit 1 on any difference."`
+	Validate  validateCmd  `cmd:"" help:"Hold HLS playlists or a DASH manifest, and their media, against the rules, by clause; exit 1 on errors."`
 	Dlq       dlqCmd       `cmd:"" help:"Look at messages that were given up on, and send them again."`
 	Doctor    doctorCmd    `cmd:"" help:"Say what this machine has and lacks for Cinelog."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
