@@ -57,7 +57,7 @@ func Check(ctx context.Context, target string, o Options) (Report, error) {
 	for _, m := range l.p.media() {
 		r.Seconds = max(r.Seconds, m.seconds())
 	}
-	r.Findings = judge(l.p, Rules())
+	r.Findings = judge(l.p, rules())
 	return r, nil
 }
 
@@ -80,7 +80,7 @@ func (l *loader) load(ctx context.Context, root *url.URL) error {
 		if l.p.manifest, err = readManifest(l.name(root), root, text, res); err != nil {
 			return err
 		}
-		return l.loadMedia(ctx, l.p.manifest.segments())
+		return l.loadMedia(ctx, l.p.manifest.all())
 	}
 	p := readPlaylist(l.name(root), root.String(), string(text), res)
 	l.p.root, l.p.playlists = p, []*playlist{p}
@@ -88,9 +88,10 @@ func (l *loader) load(ctx context.Context, root *url.URL) error {
 	for _, r := range p.renditions {
 		if uri := r.attributes["URI"]; uri != "" {
 			role := roleAudio
-			if r.attributes["TYPE"] == "SUBTITLES" {
+			switch r.attributes["TYPE"] {
+			case "SUBTITLES":
 				role = roleSubtitles
-			} else if r.attributes["TYPE"] == "VIDEO" {
+			case "VIDEO":
 				role = roleVideo
 			}
 			r.media = l.playlist(ctx, root, uri, r.place, role)

@@ -82,7 +82,42 @@ func (r recipe) make(t *testing.T) clip {
 			peaks[name+"-i"], peaks[name+"-i"]-1, codec[name], size[name], name)
 	}
 	c["master.m3u8"] = []byte(b.String())
+	c["clip.mpd"] = c.manifest(peaks["high"], peaks["low"], audio)
 	return c
+}
+
+// manifest writes an MPD of the same files.
+func (c clip) manifest(high, low, audio int) []byte {
+	var b strings.Builder
+	list := func(name string, timescale, length int) {
+		fmt.Fprintf(&b, "<SegmentList timescale=\"%d\"><Initialization sourceURL=\"%s-init.mp4\"/>\n<SegmentTimeline>", timescale, name)
+		count, left := 0, 0
+		for ; c[fmt.Sprintf("%s-%d.m4s", name, count)] != nil; count++ {
+			d := length
+			if name == "audio" {
+				d = ((count+1)*6*48_000+512)/1024*1024 - (count*6*48_000+512)/1024*1024
+			}
+			fmt.Fprintf(&b, "<S t=\"%d\" d=\"%d\"/>", left, d)
+			left += d
+		}
+		b.WriteString("</SegmentTimeline>\n")
+		for n := range count {
+			fmt.Fprintf(&b, "<SegmentURL media=\"%s-%d.m4s\"/>\n", name, n)
+		}
+		b.WriteString("</SegmentList></Representation>\n")
+	}
+	b.WriteString(`<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" profiles="urn:mpeg:dash:profile:isoff-main:2011" type="static" ` +
+		`mediaPresentationDuration="PT24S" minBufferTime="PT6S"><Period>` + "\n" +
+		`<AdaptationSet mimeType="video/mp4" frameRate="25" startWithSAP="1" segmentAlignment="true">` + "\n")
+	fmt.Fprintf(&b, "<Representation id=\"high\" bandwidth=\"%d\" codecs=\"avc1.64001e\" width=\"640\" height=\"360\">", high+1)
+	list("high", fps*frameTicks, 6*fps*frameTicks)
+	fmt.Fprintf(&b, "<Representation id=\"low\" bandwidth=\"%d\" codecs=\"avc1.64000c\" width=\"320\" height=\"180\">", low+1)
+	list("low", fps*frameTicks, 6*fps*frameTicks)
+	b.WriteString("</AdaptationSet>\n<AdaptationSet mimeType=\"audio/mp4\" lang=\"en\">\n")
+	fmt.Fprintf(&b, "<Representation id=\"audio\" bandwidth=\"%d\" codecs=\"mp4a.40.2\">", audio+1)
+	list("audio", 48_000, 0)
+	b.WriteString("</AdaptationSet></Period></MPD>\n")
+	return []byte(b.String())
 }
 
 // piece is a line pair of a playlist.

@@ -72,11 +72,11 @@ func (s *sampleEntry) readAVC(c *mp4.AvcCBox) {
 	if err != nil {
 		return
 	}
-	s.coded = [2]int{int(sps.Width), int(sps.Height)}                              //nolint:gosec // of 16 bits of macroblocks
-	s.bitDepth, s.chroma = 8+int(sps.BitDepthLumaMinus8), int(sps.ChromaFormatIDC) //nolint:gosec // at most 14
+	s.coded = [2]int{int(sps.Width), int(sps.Height)}
+	s.bitDepth, s.chroma = 8+int(sps.BitDepthLumaMinus8), int(sps.ChromaFormatIDC)
 	s.interlaced = !sps.FrameMbsOnlyFlag
 	if v := sps.VUI; v != nil && v.ColourDescriptionFlag {
-		s.transfer = int(v.TransferCharacteristics) //nolint:gosec // eight bits
+		s.transfer = int(v.TransferCharacteristics)
 	}
 }
 

@@ -92,15 +92,13 @@ func (f *mediaFacts) read(traf *mp4.TrafBox, start int64, file view, m *movie) e
 		f.tracks[t.id] = have
 	}
 	have.fragments++
-	decode := have.decode + have.ticks
-	switch {
+	switch follows := have.decode + have.ticks; {
 	case traf.Tfdt == nil:
 		have.noTime = true
 	case have.samples == 0:
 		have.decode = traf.Tfdt.BaseMediaDecodeTime()
-		decode = have.decode
-	case traf.Tfdt.BaseMediaDecodeTime() != decode:
-		have.gap = fmt.Sprintf("a fragment begins at tick %d, the one before ends at %d", traf.Tfdt.BaseMediaDecodeTime(), decode)
+	case traf.Tfdt.BaseMediaDecodeTime() != follows:
+		have.gap = fmt.Sprintf("a fragment begins at tick %d, the one before ends at %d", traf.Tfdt.BaseMediaDecodeTime(), follows)
 	}
 	base := start
 	if traf.Tfhd.HasBaseDataOffset() {

@@ -19,11 +19,22 @@ func check(t *testing.T, target string) streamcheck.Report {
 
 func TestAGoodPresentationHasNoFinding(t *testing.T) {
 	t.Parallel()
-	report := check(t, goodRecipe().make(t).store(t))
-	for _, f := range report.Findings {
-		t.Errorf("%+v", f)
-	}
-	if report.Playlists != 6 || report.Files != 3+3*4+2*12 || report.Seconds < 23.9 || report.Seconds > 24.1 {
-		t.Errorf("it read %+v", report)
+	dir := goodRecipe().make(t).store(t)
+	for _, test := range []struct {
+		root             string
+		playlists, files int
+	}{
+		{"", 6, 3 + 3*4 + 2*12}, // the folder: its only multivariant playlist
+		{"/master.m3u8", 6, 3 + 3*4 + 2*12},
+		{"/high.m3u8", 1, 1 + 4},
+		{"/clip.mpd", 1, 3 + 3*4},
+	} {
+		report := check(t, dir+test.root)
+		for _, f := range report.Findings {
+			t.Errorf("%s: %+v", test.root, f)
+		}
+		if report.Playlists != test.playlists || report.Files != test.files || report.Seconds < 23.9 || report.Seconds > 24.1 {
+			t.Errorf("%s: it read %+v", test.root, report)
+		}
 	}
 }

@@ -11,9 +11,25 @@ type rule struct {
 	check    func(*presentation, *reporter)
 }
 
-// Rules are those for HLS. The numbers are of RFC 8216 (August 2017) and of Apple's HLS Authoring Specification for
+// Clause is a clause that is checked.
+type Clause struct {
+	Clause   string
+	Severity Severity
+	Text     string
+}
+
+// Clauses lists what is checked, of HLS and of DASH, in the order of the tables.
+func Clauses() []Clause {
+	var all []Clause
+	for _, r := range slices.Concat(rules(), manifestRules()) {
+		all = append(all, Clause{r.clause, r.severity, r.text})
+	}
+	return all
+}
+
+// rules are those for HLS. The numbers are of RFC 8216 (August 2017) and of Apple's HLS Authoring Specification for
 // Apple devices as it stood in 2025.
-func Rules() []rule { //nolint:revive // a list to be read; the tests and the documentation need its clauses only
+func rules() []rule {
 	return slices.Concat(textRules(), multivariantRules(), mediaPlaylistRules(), codecRules(), rateRules(), segmentRules(),
 		alignmentRules(), trickPlayRules(), captionRules(), deliveryRules())
 }

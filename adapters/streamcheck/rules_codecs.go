@@ -94,7 +94,7 @@ func resolutionIsTrue(p *presentation, r *reporter) {
 			r.found(v.place, fmt.Sprintf("%.0fx%.0f, of the sample description", sw, sh), "RESOLUTION=%dx%d", w, h)
 		}
 		if c := t.sample.coded; c[0] > 0 && (c[0] != t.sample.width || c[1] != t.sample.height) {
-			r.found(v.media.segments[0].init.place, fmt.Sprintf("%dx%d, of the parameter sets", c[0], c[1]), "a sample entry of %dx%d", t.sample.width, t.sample.height)
+			r.found(v.media.initPlace(), fmt.Sprintf("%dx%d, of the parameter sets", c[0], c[1]), "a sample entry of %dx%d", t.sample.width, t.sample.height)
 		}
 	}
 	p.eachVariant(check)
@@ -134,10 +134,20 @@ func audioHasChannels(p *presentation, r *reporter) {
 	})
 }
 
+// initPlace is where the first initialization section stands that could be read.
+func (p *playlist) initPlace() place {
+	for _, s := range p.segments {
+		if s.init != nil && s.init.movie != nil {
+			return s.init.place
+		}
+	}
+	return p.at(0)
+}
+
 // eachVideo calls what with each video track, at the place of its initialization section.
 func (p *presentation) eachVideo(what func(*playlist, *track, place)) {
 	for _, l := range p.videos() {
-		what(l, l.track(), l.segments[0].init.place)
+		what(l, l.track(), l.initPlace())
 	}
 }
 

@@ -1,6 +1,9 @@
 package streamcheck
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // root returns the multivariant playlist; nil where a media playlist is checked alone.
 func (p *presentation) top() *playlist {
@@ -57,12 +60,7 @@ func (v *variant) hasVideo() bool {
 			return t.video
 		}
 	}
-	for _, c := range v.codecs() {
-		if isVideoCodec(c) {
-			return true
-		}
-	}
-	return v.attributes["RESOLUTION"] != ""
+	return v.attributes["RESOLUTION"] != "" || slices.ContainsFunc(v.codecs(), isVideoCodec)
 }
 
 func mediaIsComplete(p *presentation, r *reporter) {
@@ -284,7 +282,7 @@ func independentInMultivariant(p *presentation, r *reporter) {
 }
 
 func independentSomewhere(p *presentation, r *reporter) {
-	if top := p.top(); top != nil && len(top.tags("EXT-X-INDEPENDENT-SEGMENTS")) > 0 {
+	if top := p.top(); top == nil || len(top.tags("EXT-X-INDEPENDENT-SEGMENTS")) > 0 {
 		return
 	}
 	for _, l := range p.videos() {
