@@ -23,12 +23,17 @@ const defaultBatch = 1000
 //
 // ErrConflict: another process applied the same events first; calling again goes on from the checkpoint.
 func CatchUp(ctx context.Context, log Log, t Target, o CatchUpOptions) (domain.Position, error) {
-	if o.Batch <= 0 {
-		o.Batch = defaultBatch
-	}
 	at, err := t.Checkpoint(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("read the checkpoint: %w", err)
+	}
+	return catchUp(ctx, log, t, at, o)
+}
+
+// catchUp is CatchUp of a target that stands at a position, or is believed to.
+func catchUp(ctx context.Context, log Log, t Target, at domain.Position, o CatchUpOptions) (domain.Position, error) {
+	if o.Batch <= 0 {
+		o.Batch = defaultBatch
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	reading := readAhead(ctx, log, at, o)
@@ -85,16 +90,37 @@ func readAhead(ctx context.Context, log Log, after domain.Position, o CatchUpOpt
 	return batches
 }
 
+// checkpointAge is how long Run goes on from where it has brought its target, before it asks again where that stands.
+const checkpointAge = 5 * time.Second
+
 // Run keeps t at the log's head until ctx ends: it catches up, then waits for a wake-up or the tick. advanced hears
 // every position that t reaches. The wake-up only saves time; without it the tick still comes. The error is ctx's, or
 // the first that is neither a lost race nor a store that is away for now.
+//
+// It does not ask for the checkpoint each time. Where another process has moved it, or has switched to another build,
+// there are events that Run has not applied, and t refuses them with ErrConflict: then it asks, as after any error.
 func Run(
 	ctx context.Context, log Log, t Target, wake <-chan struct{}, tick time.Duration, advanced func(domain.Position),
 ) error {
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
+	aged := time.NewTicker(checkpointAge)
+	defer aged.Stop()
+	var at domain.Position
+	known := false // that t stands at at
 	for {
-		at, err := CatchUp(ctx, log, t, CatchUpOptions{Progress: advanced})
+		select {
+		case <-aged.C:
+			known = false
+		default:
+		}
+		var err error
+		if known {
+			at, err = catchUp(ctx, log, t, at, CatchUpOptions{Progress: advanced})
+		} else {
+			at, err = CatchUp(ctx, log, t, CatchUpOptions{Progress: advanced})
+		}
+		known = err == nil
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

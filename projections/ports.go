@@ -22,6 +22,8 @@ type Target interface {
 	// Apply applies consecutive events, the first of them right after the checkpoint, and moves the checkpoint to the
 	// last. When it returns nil both are stored. After an error, or a crash, neither or (for effects that cannot be
 	// undone) only the effect is: the same events come again, so applying twice must equal applying once.
+	// ErrConflict, and nothing is done, when the checkpoint is elsewhere, or t was rebuilt since Checkpoint was asked:
+	// callers may come long after they asked.
 	Apply(ctx context.Context, events []domain.Recorded) error
 }
 
@@ -32,6 +34,6 @@ type Rows[R any] interface {
 	Load(ctx context.Context, keys []string) (map[string]R, error)
 	// Save stores rows, removes every row whose key begins with one of drop (drop first, then rows), and moves the
 	// checkpoint from from to to, all at once. ErrConflict when the checkpoint is not at from: another process
-	// was faster, load again.
+	// was faster, load again. ErrConflict too when the rows were rebuilt since Checkpoint was asked.
 	Save(ctx context.Context, rows map[string]R, drop []string, from, to domain.Position) error
 }

@@ -39,6 +39,7 @@ func Rebuilds(t *testing.T, place func(t *testing.T) RebuildPlace) {
 		"queries and updates during rebuilds": rebuildUnderTraffic,
 		"one rebuild at a time":               oneRebuildAtATime,
 		"a stopped rebuild changes nothing":   stoppedRebuild,
+		"who did not ask is refused":          staleProjector,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -186,8 +187,14 @@ func rebuildUnderTraffic(t *testing.T, p RebuildPlace) {
 			}
 		})
 	}
+	const during = 200 // each rebuild; more would make the later ones long
+	more := make(chan struct{}, 3*during)
 	running.Go(func() { // new videos, as fast as they are projected
 		for i := first; fresh.Wait(ctx, domain.Position(i)) == nil; i++ {
+			select {
+			case <-more:
+			case <-ctx.Done():
+			}
 			log.create(fmt.Sprint("v", i), fmt.Sprint("go talk ", i))
 			for _, w := range wake {
 				select {
@@ -198,6 +205,9 @@ func rebuildUnderTraffic(t *testing.T, p RebuildPlace) {
 		}
 	})
 	for range 3 {
+		for range during {
+			more <- struct{}{}
+		}
 		done, err := rebuilder.Rebuild(t.Context(), log, nil)
 		if err != nil || len(done.Different) > 0 || done.Hash != done.LiveHash {
 			t.Errorf("rebuilt while all goes on: %+v, %v", done, err)
@@ -229,6 +239,61 @@ func neverFewer(ctx context.Context, t *testing.T, c RebuiltCatalog, least int) 
 			t.Errorf("%d videos found after %d", n, least)
 		}
 		least = max(least, n)
+	}
+}
+
+// staleProjector goes on where a projector has come that has not asked again where that is.
+func staleProjector(t *testing.T, p RebuildPlace) {
+	c, other := p.Open(t), p.Open(t)
+	story := manyTitles(5)
+	target := projections.NewReadModel(projections.CatalogModel(), c)
+	catchUp := func() {
+		t.Helper()
+		if _, err := projections.CatchUp(t.Context(), story, target, projections.CatchUpOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next := func() []domain.Recorded {
+		n := len(story.Events)
+		story.Create(fmt.Sprint("new", n), "fresh")
+		return story.Events[n:]
+	}
+	refused := func(events []domain.Recorded, when string) {
+		t.Helper()
+		if err := target.Apply(t.Context(), events); !errors.Is(err, domain.ErrConflict) {
+			t.Errorf("%s: %v, want ErrConflict", when, err)
+		}
+		catchUp()
+	}
+	catchUp()
+	if err := target.Apply(t.Context(), next()); err != nil {
+		t.Error(err)
+	}
+	events := next()
+	tell(t, other, story)
+	refused(events, "after another projector")
+	// A row that is wrong, and is in the projector's memory.
+	at, err := other.Checkpoint(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := projections.FoldVideo(story.Events[6:7])
+	wrong.Details.Title = "wrong"
+	if err := other.Save(t.Context(), map[string]projections.Video{"new6": wrong}, nil, at, at); err != nil {
+		t.Fatal(err)
+	}
+	catchUp()
+	story.Add("new6", domain.VideoPublished{})
+	if err := target.Apply(t.Context(), story.Events[len(story.Events)-1:]); err != nil {
+		t.Error(err)
+	}
+	if _, err := other.Rebuild(t.Context(), story, nil); err != nil {
+		t.Fatal(err)
+	}
+	story.Add("new6", domain.VideoUnpublished{})
+	refused(story.Events[len(story.Events)-1:], "after a rebuild, when the old rows are gone")
+	if done, err := other.Verify(t.Context(), story, nil); err != nil || len(done.Different) > 0 || done.Rows != 7 {
+		t.Errorf("afterwards: %+v, %v", done, err)
 	}
 }
 

@@ -50,10 +50,20 @@ func (r *Relay) Checkpoint(ctx context.Context) (domain.Position, error) {
 	return r.checkpoints.LoadCheckpoint(ctx, r.name)
 }
 
-// Apply publishes events.
+// ErrPublished says that the checkpoint is not where events begin: another relay was there, and nothing was published.
+var ErrPublished = fmt.Errorf("%w: another relay has moved the checkpoint", domain.ErrConflict)
+
+// Apply publishes events. What is published cannot be taken back, so it looks at the checkpoint first: whoever has these
+// events may have asked for it long ago.
 func (r *Relay) Apply(ctx context.Context, events []domain.Recorded) error {
 	if len(events) == 0 {
 		return nil
+	}
+	switch at, err := r.Checkpoint(ctx); {
+	case err != nil:
+		return fmt.Errorf("publish events from %d: %w", events[0].Position, err)
+	case at != events[0].Position-1:
+		return fmt.Errorf("publish events from %d: %w to %d", events[0].Position, ErrPublished, at)
 	}
 	msgs := make([]*message.Message, len(events))
 	for i, e := range events {

@@ -31,7 +31,7 @@ func Decide[R any](
 	}
 	s := r.writer(g)
 	step := &stepDoc{From: from, To: to, Rows: docs, Drop: drop}
-	begin = func(ctx context.Context) error { return s.replace(ctx, step.N, docs[:1]) }
+	begin = func(ctx context.Context) error { return s.replace(ctx, step.N, docs[:1:1]) }
 	return begin, func(ctx context.Context) error { return s.apply(ctx, step, docs) }, s.take(ctx, step)
 }
 

@@ -58,7 +58,9 @@ const (
 	dropAge    = 3 * time.Second
 )
 
-func (v view) pointers() string { return fmt.Sprintf("current/%s.%d/", v.name, v.version) }
+func (v view) pointers() string { return fmt.Sprintf("generation/%s.%d/", v.name, v.version) }
+
+func (v view) pointerKey(number int) string { return fmt.Sprintf("%s%06d", v.pointers(), number) }
 
 // prefix is how the collections of the view's generations begin.
 func (v view) prefix() string { return fmt.Sprintf("views_%s_%d_", v.name, v.version) }
@@ -84,6 +86,25 @@ func (d *DB) pointer(ctx context.Context, v view) (*generation, error) {
 	return d.generation(p.Number, p.Generation), nil
 }
 
+// pointerAfter returns the current generation, which was g when somebody looked, if anybody has: no pointer is ever
+// removed, so the newer ones are found by their keys.
+func (d *DB) pointerAfter(ctx context.Context, v view, g *generation) (*generation, error) {
+	if g == nil {
+		return d.pointer(ctx, v)
+	}
+	for {
+		var p pointerDoc
+		err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: v.pointerKey(g.number + 1)}}).Decode(&p)
+		if errors.Is(err, mongo.ErrNoDocuments) {
+			return g, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read model %s: %w", v.name, unavailable(ctx, err))
+		}
+		g = d.generation(p.Number, p.Generation)
+	}
+}
+
 // startingWith selects strings by their prefix, as a range, so that the index serves it. A prefix ends below 0xff.
 func startingWith(prefix string) bson.D {
 	if prefix == "" {
@@ -97,7 +118,7 @@ func startingWith(prefix string) bson.D {
 // point makes a generation the one with this number. It returns false when the number was taken: somebody else did it,
 // with this generation or another one.
 func (d *DB) point(ctx context.Context, v view, number int, name string) (bool, error) {
-	mine, err := d.insertOnce(ctx, pointerDoc{ID: fmt.Sprintf("%s%06d", v.pointers(), number), Number: number, Generation: name})
+	mine, err := d.insertOnce(ctx, pointerDoc{ID: v.pointerKey(number), Number: number, Generation: name})
 	if err != nil {
 		return false, fmt.Errorf("switch read model %s: %w", v.name, err)
 	}
@@ -199,15 +220,12 @@ func (gs *generations) acquire(ctx context.Context, now bool) (*generation, erro
 	if !now && gs.current != nil && at.Sub(gs.checked) < pointerAge {
 		return gs.current, nil
 	}
-	g, err := gs.db.pointer(ctx, gs.view)
+	g, err := gs.db.pointerAfter(ctx, gs.view, gs.current)
 	if err != nil {
 		return nil, err
 	}
-	if gs.current == nil || gs.current.name != g.name {
-		gs.current = g
-	}
-	gs.checked = at
-	return gs.current, nil
+	gs.current, gs.checked = g, at
+	return g, nil
 }
 
 // with runs a query on the current generation, and again if that may have been dropped meanwhile.

@@ -103,9 +103,23 @@ func newSteps(d *DB, g *generation) *steps {
 func (r *Rows[R]) Load(ctx context.Context, keys []string) (found map[string]R, err error) {
 	err = r.gens.with(ctx, func(g *generation) error {
 		found, err = loadRows[R](ctx, g.rows, keys)
+		r.saw(g, found)
 		return err
 	})
 	return found, err
+}
+
+// saw tells whoever saves rows in a generation that these are there.
+func (r *Rows[R]) saw(g *generation, rows map[string]R) {
+	r.mu.Lock()
+	writer := r.steps
+	r.mu.Unlock()
+	if writer == nil || writer.gen.name != g.name {
+		return
+	}
+	for key := range rows {
+		writer.existing.add(key)
+	}
 }
 
 // Save implements projections.Rows. After an error that is not ErrConflict the rows may be saved all the same, then or
@@ -187,7 +201,11 @@ func (r *Rows[R]) Hash(ctx context.Context) (sum string, at domain.Position, err
 
 func loadRows[R any](ctx context.Context, rows *mongo.Collection, keys []string) (map[string]R, error) {
 	found := make(map[string]R, len(keys))
-	err := eachRow(ctx, rows, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}}, func(row *rowDoc) error {
+	filter := bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}}
+	if len(keys) == 1 {
+		filter = bson.D{{Key: "_id", Value: keys[0]}}
+	}
+	err := eachRow(ctx, rows, filter, func(row *rowDoc) error {
 		var value R
 		if err := json.Unmarshal([]byte(row.Doc), &value); err != nil {
 			return fmt.Errorf("row %s: %w", row.Key, err)

@@ -6,10 +6,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math/bits"
-	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/cinelog/cinelog/domain"
@@ -22,6 +20,8 @@ type building[R any] struct {
 	gen  *generation
 	at   domain.Position
 	sum  *rowSum // of all rows, once it was counted: kept right from then on
+
+	existing existing
 }
 
 var _ projections.Rows[int] = (*building[int])(nil)
@@ -51,6 +51,7 @@ func (b *building[R]) Save(ctx context.Context, rows map[string]R, drop []string
 		if _, err := b.gen.rows.DeleteMany(ctx, under); err != nil {
 			return unavailable(ctx, err)
 		}
+		b.existing.forget(prefix)
 	}
 	if err := b.write(ctx, docs); err != nil {
 		return err
@@ -64,16 +65,13 @@ func (b *building[R]) write(ctx context.Context, docs []bson.D) error {
 		return nil
 	}
 	keys := make([]string, len(docs))
-	models := make([]mongo.WriteModel, len(docs))
 	for i, d := range docs {
 		keys[i] = keyOf(d)
-		models[i] = mongo.NewReplaceOneModel().SetUpsert(true).SetFilter(bson.D{d[0]}).
-			SetReplacement(append(slices.Clip(d), bson.E{Key: "n", Value: int64(builtStep)}))
 	}
 	if err := b.uncount(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: keys}}}}); err != nil {
 		return err
 	}
-	if _, err := b.gen.rows.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false)); err != nil {
+	if err := b.gen.write(ctx, docs, builtStep, &b.existing); err != nil {
 		return unavailable(ctx, err)
 	}
 	if b.sum != nil {
@@ -95,8 +93,8 @@ func (b *building[R]) uncount(ctx context.Context, filter bson.D) error {
 
 // finish says how far the generation was built: from then on it can be used.
 func (b *building[R]) finish(ctx context.Context) error {
-	_, err := b.gen.steps.ReplaceOne(ctx, bson.D{{Key: "_id", Value: int64(builtStep)}},
-		stepDoc{N: builtStep, To: b.at, Applied: true}, options.Replace().SetUpsert(true))
+	_, err := b.gen.steps.ReplaceOne(ctx, bson.D{{Key: "_id", Value: stepKey(builtStep)}},
+		stepDoc{Key: stepKey(builtStep), N: builtStep, To: b.at, Applied: true}, options.Replace().SetUpsert(true))
 	return unavailable(ctx, err)
 }
 

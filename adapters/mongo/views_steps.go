@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +25,8 @@ import (
 // Each row carries the number of the step that wrote it, and is only ever replaced by a later step; rows that were
 // removed leave a document that says so. So applying a step twice, or much too late, changes nothing.
 type stepDoc struct {
-	N       int64           `bson:"_id"`
+	Key     string          `bson:"_id"` // stepKey(N): text, as the keys of commits are
+	N       int64           `bson:"n"`
 	From    domain.Position `bson:"from"`
 	To      domain.Position `bson:"to"` // the checkpoint when it is applied
 	Owner   string          `bson:"owner"`
@@ -37,9 +39,21 @@ type stepDoc struct {
 
 // partDoc holds rows of a step that is too large for one document.
 type partDoc struct {
-	ID   string   `bson:"_id"` // a string, so that it is not taken for a step
+	Key  string   `bson:"_id"`
 	Rows []bson.D `bson:"rows"`
 }
+
+func stepKey(n int64) string { return fmt.Sprintf("%012d", n) }
+
+// stepKeys selects steps, and no parts.
+func stepKeys() bson.D { return bson.D{{Key: "$gte", Value: "0"}, {Key: "$lt", Value: ":"}} }
+
+// partKey is the key of a part, after those of all steps. Of two who decide about a step each has parts of its own.
+func partKey(n int64, owner string, i int) string {
+	return fmt.Sprintf("%s%s/%s/%d", parts, stepKey(n), owner, i)
+}
+
+const parts = "part/"
 
 const (
 	// takeover is how long others wait for the owner of a step to apply it.
@@ -50,8 +64,11 @@ const (
 	maxStepBytes = 6 << 20
 	// keepSteps is how many steps are kept, for those who are late to learn that they are.
 	keepSteps = 1000
-	// knownAge is how long a writer may go on from a step without looking whether it is still the newest.
-	knownAge = 5 * time.Second
+	// knownAge is how long a writer may go on from a step without looking whether it is still there: not as long as a
+	// generation is kept that was replaced (dropAge), or the next step would be taken in what is gone.
+	knownAge = time.Second
+	// maxExisting is how many rows are remembered to be there.
+	maxExisting = 50_000
 )
 
 // steps writes one generation, as one of perhaps many.
@@ -64,6 +81,36 @@ type steps struct {
 	mu    sync.Mutex
 	known stepDoc   // the newest applied step that this process knows, without its rows
 	since time.Time // when it was the newest
+
+	existing existing
+}
+
+// existing remembers keys of rows that are there, be it with a mark that they were removed: they are for ever.
+type existing struct {
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+func (e *existing) add(key string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.keys == nil || len(e.keys) >= maxExisting {
+		e.keys = map[string]bool{}
+	}
+	e.keys[key] = true
+}
+
+// forget is for rows that were deleted, which happens only where nobody else writes.
+func (e *existing) forget(prefix string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.keys, func(key string, _ bool) bool { return strings.HasPrefix(key, prefix) })
+}
+
+func (e *existing) has(key string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.keys[key]
 }
 
 // checkpoint returns the newest step when it is applied.
@@ -79,15 +126,15 @@ func (s *steps) settled(ctx context.Context) (stepDoc, error) {
 	var waitingFor int64
 	var since time.Time
 	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
-		newest, err := s.gen.newest(ctx)
+		now := s.now()
+		newest, err := s.newest(ctx)
 		if err != nil {
 			return stepDoc{}, err
 		}
 		if newest.Applied || newest.N == 0 {
-			s.known, s.since = newest, s.now()
+			s.known, s.since = newest, now
 			return newest, nil
 		}
-		now := s.now()
 		if newest.N != waitingFor {
 			waitingFor, since = newest.N, now
 		}
@@ -114,24 +161,63 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// newest returns the newest step without its rows; the zero value where there is none.
-func (g *generation) newest(ctx context.Context) (newest stepDoc, err error) {
-	err = g.steps.FindOne(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: 0}}}}, options.FindOne().
-		SetSort(bson.D{{Key: "_id", Value: -1}}).SetProjection(bson.D{{Key: "rows", Value: 0}, {Key: "drop", Value: 0}})).Decode(&newest)
+// newest returns the newest step without its rows; the zero value where there is none. From the one that is known it
+// goes on by keys.
+func (s *steps) newest(ctx context.Context) (stepDoc, error) {
+	at := s.known
+	if at.N == 0 {
+		return s.gen.newest(ctx)
+	}
+	for range stepByStep {
+		next, err := s.gen.step(ctx, at.N+1)
+		if err != nil {
+			return stepDoc{}, err
+		}
+		if next.N > 0 {
+			at = next
+			continue
+		}
+		// Nothing follows; or what followed is gone, and then this one too, since the older ones go first.
+		if at, err = s.gen.step(ctx, at.N); err != nil || at.N > 0 {
+			return at, err
+		}
+		break
+	}
+	return s.gen.newest(ctx)
+}
+
+// stepByStep is how many steps are looked at one by one, before the newest is searched for.
+const stepByStep = 4
+
+// newest searches for the newest step.
+func (g *generation) newest(ctx context.Context) (stepDoc, error) {
+	return g.one(ctx, stepKeys(), options.FindOne().SetSort(bson.D{{Key: "_id", Value: -1}}))
+}
+
+// step returns one step, which may not be there.
+func (g *generation) step(ctx context.Context, n int64) (stepDoc, error) {
+	return g.one(ctx, stepKey(n), options.FindOne())
+}
+
+// one returns a step without its rows; the zero value where there is none.
+func (g *generation) one(ctx context.Context, key any, o *options.FindOneOptionsBuilder) (found stepDoc, err error) {
+	o.SetProjection(bson.D{{Key: "rows", Value: 0}, {Key: "drop", Value: 0}})
+	err = g.steps.FindOne(ctx, bson.D{{Key: "_id", Value: key}}, o).Decode(&found)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return stepDoc{}, nil
 	}
-	return newest, unavailable(ctx, err)
+	return found, unavailable(ctx, err)
 }
 
 // take decides the step after the one that is known. ErrConflict when somebody else has decided another one.
 func (s *steps) take(ctx context.Context, next *stepDoc) error {
 	next.N, next.Owner = s.known.N+1, s.owner
+	next.Key = stepKey(next.N)
 	rest := next.Rows
 	if next.Rows, rest = part(rest); len(rest) > 0 {
 		var parts []partDoc
 		for len(rest) > 0 {
-			p := partDoc{ID: fmt.Sprintf("%012d/%s/%d", next.N, s.owner, len(parts))}
+			p := partDoc{Key: partKey(next.N, s.owner, len(parts))}
 			p.Rows, rest = part(rest)
 			parts = append(parts, p)
 		}
@@ -144,7 +230,7 @@ func (s *steps) take(ctx context.Context, next *stepDoc) error {
 	}
 	_, err := s.gen.steps.InsertOne(ctx, next)
 	if mongo.IsDuplicateKeyError(err) {
-		s.known = stepDoc{}
+		s.since = time.Time{}
 		return fmt.Errorf("%w: another process has gone on from %d", domain.ErrConflict, next.From)
 	}
 	return unavailable(ctx, err)
@@ -182,24 +268,28 @@ func (s *steps) save(ctx context.Context, rows []bson.D, drop []string, from, to
 	if s.known.To != from || s.known.Retired != "" {
 		return fmt.Errorf("%w: the checkpoint is not at %d", domain.ErrConflict, from)
 	}
-	step := &stepDoc{From: from, To: to, Rows: rows, Drop: drop}
+	// What changes no row, as a relay's step, is applied when it is decided.
+	step := &stepDoc{From: from, To: to, Rows: rows, Drop: drop, Applied: len(rows)+len(drop) == 0}
+	now := s.now()
 	if err := s.take(ctx, step); err != nil {
 		return err
 	}
 	// It is decided: what ends now does not end the work, or the others would have to wait for it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
 	defer cancel()
-	if err := s.apply(ctx, step, rows); err != nil {
-		return err
+	if !step.Applied {
+		if err := s.apply(ctx, step, rows); err != nil {
+			return err
+		}
 	}
-	s.known, s.since = stepDoc{N: step.N, From: from, To: to, Applied: true}, s.now()
-	return nil
+	s.known, s.since = stepDoc{N: step.N, From: from, To: to, Applied: true}, now
+	return s.tidy(ctx, step)
 }
 
 // finish applies a step that is read back.
 func (s *steps) finish(ctx context.Context, n int64) error {
 	var step stepDoc
-	if err := s.gen.steps.FindOne(ctx, bson.D{{Key: "_id", Value: n}}).Decode(&step); err != nil {
+	if err := s.gen.steps.FindOne(ctx, bson.D{{Key: "_id", Value: stepKey(n)}}).Decode(&step); err != nil {
 		return fmt.Errorf("finish step %d: %w", n, unavailable(ctx, err))
 	}
 	if step.Applied {
@@ -208,8 +298,7 @@ func (s *steps) finish(ctx context.Context, n int64) error {
 	rows := step.Rows
 	for i := range step.Parts {
 		var p partDoc
-		id := fmt.Sprintf("%012d/%s/%d", n, step.Owner, i)
-		err := s.gen.steps.FindOne(ctx, bson.D{{Key: "_id", Value: id}}).Decode(&p)
+		err := s.gen.steps.FindOne(ctx, bson.D{{Key: "_id", Value: partKey(n, step.Owner, i)}}).Decode(&p)
 		if errors.Is(err, mongo.ErrNoDocuments) {
 			return nil // somebody else has just finished it
 		}
@@ -218,7 +307,10 @@ func (s *steps) finish(ctx context.Context, n int64) error {
 		}
 		rows = append(rows, p.Rows...)
 	}
-	return s.apply(ctx, &step, rows)
+	if err := s.apply(ctx, &step, rows); err != nil {
+		return err
+	}
+	return s.tidy(ctx, &step)
 }
 
 // apply writes the rows, then removes others, then says so. Rows come in the reverse order of their keys, so that a
@@ -233,40 +325,65 @@ func (s *steps) apply(ctx context.Context, step *stepDoc, rows []bson.D) error {
 	if err != nil {
 		return fmt.Errorf("apply step %d: %w", step.N, unavailable(ctx, err))
 	}
-	_, err = s.gen.steps.UpdateOne(ctx, bson.D{{Key: "_id", Value: step.N}}, bson.D{
+	_, err = s.gen.steps.UpdateOne(ctx, bson.D{{Key: "_id", Value: stepKey(step.N)}}, bson.D{
 		{Key: "$set", Value: bson.D{{Key: "applied", Value: true}}},
 		{Key: "$unset", Value: bson.D{{Key: "rows", Value: ""}, {Key: "drop", Value: ""}, {Key: "parts", Value: ""}}},
 	})
-	if err == nil && (step.Parts > 0 || step.N%s.keep == 0) {
-		err = s.trim(ctx, step)
-	}
 	return unavailable(ctx, err)
 }
 
-// replace writes rows that no later step has written: first those that are there, then, if that was not all, those that
-// are not. One upsert would do both, but one that meets a row of a later step fails, and FerretDB then leaves the rest
-// of the command undone.
+// replace writes rows that no later step has written.
 func (s *steps) replace(ctx context.Context, n int64, rows []bson.D) error {
-	if len(rows) == 0 {
-		return nil
-	}
 	slices.SortFunc(rows, func(a, b bson.D) int { return strings.Compare(keyOf(b), keyOf(a)) })
-	docs := make([]bson.D, len(rows))
-	models := make([]mongo.WriteModel, len(rows))
-	for i, row := range rows {
-		docs[i] = append(slices.Clip(row), bson.E{Key: "n", Value: n})
-		models[i] = mongo.NewReplaceOneModel().SetReplacement(docs[i]).
-			SetFilter(bson.D{row[0], {Key: "n", Value: bson.D{{Key: "$lt", Value: n}}}})
+	return s.gen.write(ctx, rows, n, &s.existing, bson.E{Key: "n", Value: bson.D{{Key: "$lt", Value: n}}})
+}
+
+// write writes rows of a step: it inserts those that are not known to be there, and replaces the others, and those that
+// turn out to be there, where they meet a condition. One upsert would do both, but one that meets a row of a later step
+// fails, and FerretDB then leaves the rest of the command undone.
+func (g *generation) write(ctx context.Context, rows []bson.D, n int64, known *existing, condition ...bson.E) error {
+	var fresh, old []bson.D
+	for _, row := range rows {
+		row = append(slices.Clip(row), bson.E{Key: "n", Value: n})
+		if known.has(keyOf(row)) {
+			old = append(old, row)
+		} else {
+			fresh = append(fresh, row)
+		}
 	}
-	done, err := s.gen.rows.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
-	if err != nil || done.MatchedCount == int64(len(rows)) {
+	there, err := g.insert(ctx, fresh)
+	if err != nil {
 		return err
 	}
-	_, err = s.gen.rows.InsertMany(ctx, docs, options.InsertMany().SetOrdered(false))
-	if onlyDuplicates(err) {
+	for _, row := range fresh {
+		known.add(keyOf(row))
+	}
+	if old = append(there, old...); len(old) == 0 {
 		return nil
 	}
+	models := make([]mongo.WriteModel, len(old))
+	for i, row := range old {
+		models[i] = mongo.NewReplaceOneModel().SetReplacement(row).SetFilter(append(bson.D{row[0]}, condition...))
+	}
+	_, err = g.rows.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
 	return err
+}
+
+// insert inserts rows and returns those that are there already.
+func (g *generation) insert(ctx context.Context, rows []bson.D) (there []bson.D, err error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	_, err = g.rows.InsertMany(ctx, rows, options.InsertMany().SetOrdered(false))
+	if err == nil || !onlyDuplicates(err) {
+		return nil, err
+	}
+	var failed mongo.BulkWriteException
+	errors.As(err, &failed)
+	for _, e := range failed.WriteErrors {
+		there = append(there, rows[e.Index])
+	}
+	return there, nil
 }
 
 // remove leaves a mark in the place of every row under a prefix that this step or a later one has not written.
@@ -293,11 +410,18 @@ func (s *steps) remove(ctx context.Context, n int64, prefix string) error {
 	return s.replace(ctx, n, marks)
 }
 
+// tidy trims, where there is something to trim after a step.
+func (s *steps) tidy(ctx context.Context, step *stepDoc) error {
+	if step.Parts == 0 && step.N%s.keep != 0 {
+		return nil
+	}
+	return unavailable(ctx, s.trim(ctx, step))
+}
+
 // trim removes steps that everybody knows, and parts that no step needs any longer.
 func (s *steps) trim(ctx context.Context, step *stepDoc) error {
 	for i := range step.Parts {
-		id := fmt.Sprintf("%012d/%s/%d", step.N, step.Owner, i)
-		if _, err := s.gen.steps.DeleteOne(ctx, bson.D{{Key: "_id", Value: id}}); err != nil {
+		if _, err := s.gen.steps.DeleteOne(ctx, bson.D{{Key: "_id", Value: partKey(step.N, step.Owner, i)}}); err != nil {
 			return err
 		}
 	}
@@ -305,13 +429,15 @@ func (s *steps) trim(ctx context.Context, step *stepDoc) error {
 	if before <= 0 {
 		return nil
 	}
-	_, err := s.gen.steps.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$gt", Value: 0}, {Key: "$lt", Value: before}}}})
-	if err == nil {
-		_, err = s.gen.steps.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{
-			{Key: "$gte", Value: ""}, {Key: "$lt", Value: fmt.Sprintf("%012d", before)},
+	for _, prefix := range []string{"", parts} {
+		_, err := s.gen.steps.DeleteMany(ctx, bson.D{{Key: "_id", Value: bson.D{
+			{Key: "$gte", Value: prefix}, {Key: "$lt", Value: prefix + stepKey(before)},
 		}}})
+		if err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 // keyOf returns the key of a row: its first field.

@@ -78,14 +78,14 @@ func (b awsBus) relay() (projections.Target, error) {
 	return standby{messaging.NewRelay(relayName, pub, b.checkpoint)}, nil
 }
 
-// standby is a relay beside others. When it learns that another one has published the same events it stands back for a
-// while: without that, all relays would publish everything at the same time.
+// standby is a relay beside others. When it learns that another one has published the same events at the same time it
+// stands back for a while: without that, all relays would publish everything at the same time.
 type standby struct{ projections.Target }
 
 // Apply implements projections.Target.
 func (s standby) Apply(ctx context.Context, events []domain.Recorded) error {
 	err := s.Target.Apply(ctx, events)
-	if errors.Is(err, domain.ErrConflict) {
+	if errors.Is(err, domain.ErrConflict) && !errors.Is(err, messaging.ErrPublished) { // then it was no race
 		select {
 		case <-ctx.Done():
 		case <-time.After(tick):

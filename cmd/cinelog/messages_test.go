@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
@@ -53,7 +54,7 @@ func (t target) Apply(_ context.Context, _ []domain.Recorded) error  { return t.
 func TestASlowerRelayStandsBack(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		for err, pause := range map[error]time.Duration{nil: 0, domain.ErrConflict: tick, domain.ErrUnavailable: 0} {
+		for err, pause := range map[error]time.Duration{nil: 0, domain.ErrConflict: tick, messaging.ErrPublished: 0, domain.ErrUnavailable: 0} {
 			began := time.Now()
 			if got := (standby{target{err}}).Apply(t.Context(), nil); !errors.Is(got, err) || time.Since(began) != pause {
 				t.Errorf("%v: %v after %s", err, got, time.Since(began))
