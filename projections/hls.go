@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -131,11 +132,9 @@ func audioTitle(language string) string {
 	return "Audio"
 }
 
+// languageAttribute is there also where the language is not known (rule 8.10); "und" says so (BCP 47).
 func languageAttribute(language string) string {
-	if tag := languageTag(language); tag != "" {
-		return `LANGUAGE="` + tag + `",`
-	}
-	return ""
+	return `LANGUAGE="` + cmp.Or(languageTag(language), "und") + `",`
 }
 
 // languageTag drops what cannot stand in a BCP 47 tag: it was read from the source, and must not end the attribute.

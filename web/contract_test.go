@@ -201,6 +201,21 @@ func TestPlayback(t *testing.T) {
 	s.ask(t, "GET", "/play/"+id+"/1080p.m3u8", "").wants(t, 404)
 	s.ask(t, "GET", "/play/"+id+"/..%2f720p.m3u8", "").wants(t, 404)
 
+	if a := s.ask(t, "GET", "/play/"+id+"/manifest.mpd", ""); a.StatusCode != 404 || !strings.Contains(a.text, "not complete") {
+		t.Errorf("a manifest before the video is complete: %d %s", a.StatusCode, a.text)
+	}
+	p.Complete = true
+	s.playbacks[id] = p
+	mpd := s.ask(t, "GET", "/play/"+id+"/manifest.mpd", "", "Accept-Encoding: identity")
+	if mpd.text != "<MPD>/"+initBlob.Key+"</MPD>" || mpd.Header.Get("Content-Type") != "application/dash+xml" ||
+		mpd.Header.Get("Cache-Control") != "public, max-age=60" {
+		t.Errorf("manifest %q %v", mpd.text, mpd.Header)
+	}
+	s.ask(t, "GET", "/play/"+id+"/manifest.mpd", "", "If-None-Match: "+mpd.Header.Get("ETag"), "Accept-Encoding: x").wants(t, 304)
+	if zip := s.ask(t, "GET", "/play/"+id+"/manifest.mpd", "", "Accept-Encoding: gzip"); zip.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("manifest for a client that unzips: %v", zip.Header)
+	}
+
 	image := s.ask(t, "GET", "/play/"+id+"/poster.jpg", "")
 	if image.text != "jpeg" || image.Header.Get("Content-Type") != "image/jpeg" {
 		t.Errorf("poster %q %v", image.text, image.Header)
@@ -223,6 +238,7 @@ func TestPlayback(t *testing.T) {
 	p.PlaybackPolicy = domain.PlaybackSigned
 	s.playbacks[id] = p
 	s.ask(t, "GET", "/play/"+id+"/master.m3u8", "").wants(t, 403)
+	s.ask(t, "GET", "/play/"+id+"/manifest.mpd", "").wants(t, 403)
 }
 
 func (a answer) wantsStatus(t *testing.T, status int) {

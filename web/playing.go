@@ -56,8 +56,27 @@ func (s *Server) master(ctx context.Context, in *masterInput) (*huma.StreamRespo
 		return nil, err
 	}
 	text := s.Multivariant(p, func(rendition string) string { return rendition + ".m3u8" })
-	return s.playlist(p, text), nil
+	return s.playlist(p, hls, text), nil
 }
+
+// manifest answers with the DASH manifest, which names the same segments.
+func (s *Server) manifest(ctx context.Context, in *masterInput) (*huma.StreamResponse, error) {
+	p, err := s.playable(ctx, in.QueryHeaders, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	text, err := s.Manifest(p, s.mediaURL)
+	if err != nil {
+		return nil, s.problem(ctx, "path", err)
+	}
+	return s.playlist(p, dash, text), nil
+}
+
+// Types of what lists segments (RFC 8216, 10; ISO/IEC 23009-1, annex C).
+const (
+	hls  = "application/vnd.apple.mpegurl"
+	dash = "application/dash+xml"
+)
 
 func (s *Server) mediaPlaylist(ctx context.Context, in *playlistInput) (*huma.StreamResponse, error) {
 	p, err := s.playable(ctx, in.QueryHeaders, in.ID)
@@ -71,12 +90,12 @@ func (s *Server) mediaPlaylist(ctx context.Context, in *playlistInput) (*huma.St
 	if err != nil {
 		return nil, s.problem(ctx, "path", err)
 	}
-	return s.playlist(p, text), nil
+	return s.playlist(p, hls, text), nil
 }
 
 // playlist answers with a playlist. One that still grows must be asked for again each time; one that is complete
 // changes only when the video is encoded again or withdrawn, which may take a minute to be seen.
-func (s *Server) playlist(p projections.Playback, text []byte) *huma.StreamResponse {
+func (s *Server) playlist(p projections.Playback, mime string, text []byte) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(ctx huma.Context) {
 		r, w := humachi.Unwrap(ctx)
 		sum := sha256.Sum256(text)
@@ -86,7 +105,7 @@ func (s *Server) playlist(p projections.Playback, text []byte) *huma.StreamRespo
 			tag += "-gz"
 		}
 		h := w.Header()
-		h.Set("Content-Type", "application/vnd.apple.mpegurl")
+		h.Set("Content-Type", mime)
 		h.Set("Vary", "Accept-Encoding")
 		h.Set("Etag", `"`+tag+`"`)
 		h.Set("Cache-Control", "no-cache")

@@ -34,9 +34,9 @@ func New(server Server) http.Handler {
 	huma.Register(api, op("transcode-video", "POST", video+"/transcode", 202, "Transcode again", 409), s.transcode)
 	huma.Register(api, op("get-summary", "GET", "/v1/analytics/summary", 200, "Get figures about everything"), s.summary)
 
-	const hls = "application/vnd.apple.mpegurl"
 	huma.Register(api, file(op("play", "GET", "/play/{id}/master.m3u8", 200, "Multivariant playlist", 403), hls), s.master)
 	huma.Register(api, file(op("play-rendition", "GET", "/play/{id}/{rendition}.m3u8", 200, "Media playlist", 403), hls), s.mediaPlaylist)
+	huma.Register(api, file(op("play-dash", "GET", "/play/{id}/manifest.mpd", 200, "MPEG-DASH manifest, once the video is complete", 403), dash), s.manifest)
 	huma.Register(api, file(op("get-poster", "GET", "/play/{id}/poster.jpg", 200, "Poster", 403), "image/jpeg"), s.poster)
 
 	huma.Register(api, op("healthz", "GET", "/healthz", 200, "Does the process answer?"), s.healthy)

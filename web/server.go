@@ -19,8 +19,10 @@ type Server struct {
 	// Multivariant and MediaPlaylist render playlists (projections has them). ErrNotFound: no such rendition.
 	Multivariant  func(p projections.Playback, uri func(rendition string) string) []byte
 	MediaPlaylist func(p projections.Playback, rendition string, uri func(domain.Blob) string) ([]byte, error)
-	Media         Media
-	Analytics     Analytics
+	// Manifest renders the DASH manifest (projections has it). ErrNotFound: there is none yet.
+	Manifest  func(p projections.Playback, uri func(domain.Blob) string) ([]byte, error)
+	Media     Media
+	Analytics Analytics
 	// Ready says why the process should get no requests now; nil where it is always ready.
 	Ready func(context.Context) error
 	// Now is used for deadlines of connections too, so it must be close to the machine's clock.

@@ -62,6 +62,7 @@ type renditionAnswer struct {
 
 type playbackAnswer struct {
 	HLS    string `json:"hls"`
+	DASH   string `json:"dash,omitempty" doc:"There when the video is complete"`
 	Poster string `json:"poster,omitempty"`
 }
 
@@ -116,6 +117,9 @@ func answerVideo(v projections.Video) VideoAnswer {
 	}
 	if v.Playable {
 		a.Playback = &playbackAnswer{HLS: "/play/" + a.ID + "/master.m3u8"}
+		if v.Serving > 0 {
+			a.Playback.DASH = "/play/" + a.ID + "/manifest.mpd"
+		}
 		if v.Poster {
 			a.Playback.Poster = "/play/" + a.ID + "/poster.jpg"
 		}

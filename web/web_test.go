@@ -165,6 +165,12 @@ func newSite(t *testing.T, change func(*web.Server)) *site {
 			}
 			return []byte("#EXTM3U\n" + uri(p.Renditions[0].Init) + "\n"), nil
 		},
+		Manifest: func(p projections.Playback, uri func(domain.Blob) string) ([]byte, error) {
+			if !p.Complete {
+				return nil, fmt.Errorf("not complete: %w", domain.ErrNotFound)
+			}
+			return []byte("<MPD>" + uri(p.Renditions[0].Init) + "</MPD>"), nil
+		},
 		Now: time.Now, Log: slog.New(slog.DiscardHandler), Version: "test", MaxSourceBytes: 2 << 20,
 	}
 	if change != nil {

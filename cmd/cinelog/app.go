@@ -296,7 +296,7 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 	address := a.listener.Addr().String()
 	a.server = web.NewHTTPServer(address, web.New(web.Server{
 		Commands: a.service, Catalog: a.views.catalog, Playbacks: projections.NewPlaybacks(a.views.playback),
-		Freshness: a.fresh, Multivariant: projections.Multivariant, MediaPlaylist: projections.MediaPlaylist,
+		Freshness: a.fresh, Multivariant: projections.Multivariant, MediaPlaylist: projections.MediaPlaylist, Manifest: projections.Manifest,
 		Media: a.media, MediaURL: a.media.url, MediaOrigin: a.media.origin,
 		Analytics: a.views.figures, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,

@@ -64,7 +64,8 @@ type answer struct {
 	Status   string `json:"status"`
 	Playable bool   `json:"playable"`
 	Playback struct {
-		HLS string `json:"hls"`
+		HLS  string `json:"hls"`
+		DASH string `json:"dash"`
 	} `json:"playback"`
 	Error *struct {
 		Code   string `json:"code"`
