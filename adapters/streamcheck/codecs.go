@@ -157,7 +157,7 @@ func sameCodec(announced, found string) bool {
 	return a == f
 }
 
-// video tells whether a codec string is one of video.
+// isVideoCodec tells whether a codec string is one of video.
 func isVideoCodec(codec string) bool {
 	switch strings.ToLower(codec[:min(4, len(codec))]) {
 	case "avc1", "avc3", "hvc1", "hev1", "av01", "dvh1", "dvhe", "vp09", "vp08", "mp4v", "vvc1":

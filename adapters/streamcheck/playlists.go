@@ -125,7 +125,7 @@ func (p *playlist) tags(name string) []line {
 	return found
 }
 
-// frames tells whether a variant has keyframes only.
+// isIFrames tells whether a variant has keyframes only.
 func (v *variant) isIFrames() bool { _, has := v.attributes["URI"]; return has }
 
 func (p *playlist) readVariants() {

@@ -1,6 +1,8 @@
 package streamcheck
 
-import "math"
+import (
+	"math"
+)
 
 // rate is in bits per second.
 type rate struct{ peak, average float64 }

@@ -1,6 +1,8 @@
 package streamcheck
 
-import "slices"
+import (
+	"slices"
+)
 
 // rule is a clause that can be checked. Its text and its advice are ours; the clause is where the words stand.
 type rule struct {

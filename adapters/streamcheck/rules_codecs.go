@@ -4,47 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 )
-
-// resolution reads RESOLUTION.
-func (v *variant) resolution() (width, height int, ok bool) {
-	w, h, found := strings.Cut(v.attributes["RESOLUTION"], "x")
-	width, errW := strconv.Atoi(w)
-	height, errH := strconv.Atoi(h)
-	return width, height, found && errW == nil && errH == nil
-}
-
-// formats are the codecs of a playlist's media.
-func (p *playlist) formats() []string {
-	var all []string
-	for _, s := range p.segments {
-		if s.init == nil || s.init.movie == nil {
-			continue
-		}
-		for _, t := range s.init.movie.tracks {
-			if (t.video || t.audio) && !slices.Contains(all, t.sample.codec) {
-				all = append(all, t.sample.codec)
-			}
-		}
-	}
-	return all
-}
-
-// plays are the playlists of which a variant plays one each: its own and the members of its audio group.
-func (p *presentation) plays(v *variant) []*playlist {
-	var all []*playlist
-	if v.media != nil {
-		all = append(all, v.media)
-	}
-	for _, m := range p.group("AUDIO", v.attributes["AUDIO"]) {
-		if m.media != nil {
-			all = append(all, m.media)
-		}
-	}
-	return all
-}
 
 func codecsAreTrue(p *presentation, r *reporter) {
 	check := func(v *variant) {
@@ -110,26 +71,6 @@ func frameRateIsTrue(p *presentation, r *reporter) {
 		// A sample table in whole ticks cannot be more exact than this.
 		if is := v.media.frameRate(); is > 0 && math.Abs(is-said) > 0.001*is+0.0005 {
 			r.found(v.place, fmt.Sprintf("%.3f", is), "FRAME-RATE=%s", v.attributes["FRAME-RATE"])
-		}
-	})
-}
-
-func channelsAreTrue(p *presentation, r *reporter) {
-	p.eachRendition(func(m *rendition) {
-		said, _, _ := strings.Cut(m.attributes["CHANNELS"], "/")
-		if m.attributes["TYPE"] != "AUDIO" || said == "" || m.media == nil || m.media.track() == nil {
-			return
-		}
-		if is := m.media.track().sample.channels; is > 0 && strconv.Itoa(is) != said {
-			r.found(m.place, strconv.Itoa(is), "CHANNELS=%q", m.attributes["CHANNELS"])
-		}
-	})
-}
-
-func audioHasChannels(p *presentation, r *reporter) {
-	p.eachRendition(func(m *rendition) {
-		if m.attributes["TYPE"] == "AUDIO" && m.attributes["CHANNELS"] == "" {
-			r.found(m.place, "CHANNELS", "none")
 		}
 	})
 }
@@ -254,60 +195,4 @@ func sameAspect(p *presentation, r *reporter) {
 			r.found(v.place, fmt.Sprintf("%.3f:1, as the first variant", first), "%.3f:1", aspect)
 		}
 	})
-}
-
-func stereoAAC(p *presentation, r *reporter) {
-	audio, stereo := 0, 0
-	for _, l := range p.media() {
-		for _, s := range l.segments {
-			if s.init == nil || s.init.movie == nil {
-				continue
-			}
-			for _, t := range s.init.movie.tracks {
-				if t.audio {
-					audio++
-					if t.sample.aac() && t.sample.channels <= 2 {
-						stereo++
-					}
-				}
-			}
-			break
-		}
-	}
-	if audio > 0 && stereo == 0 {
-		r.found(p.root.at(0), "a rendition of stereo AAC", "%d of other kinds", audio)
-	}
-}
-
-func heAACIsSmall(p *presentation, r *reporter) {
-	for _, l := range p.media() {
-		t := l.track()
-		if t == nil || !t.audio {
-			continue
-		}
-		const limit = 64_000 * 1.05 // with the container
-		he := t.sample.codec == "mp4a.40.5" || t.sample.codec == "mp4a.40.29"
-		if rate := l.rate().average; he && rate > limit {
-			r.found(l.at(0), "AAC-LC above 64 kbit/s", "%s at %.0f bit/s", t.sample.codec, rate)
-		}
-	}
-}
-
-func oneAudioPerSegment(p *presentation, r *reporter) {
-	for _, l := range p.media() {
-		for _, s := range l.segments {
-			if s.media == nil || s.init == nil || s.init.movie == nil {
-				continue
-			}
-			n := 0
-			for _, t := range s.init.movie.tracks {
-				if t.audio && s.media.tracks[t.id] != nil {
-					n++
-				}
-			}
-			if n > 1 {
-				r.found(s.place, "one", "%d", n)
-			}
-		}
-	}
 }

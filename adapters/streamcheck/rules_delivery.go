@@ -1,6 +1,8 @@
 package streamcheck
 
-import "strings"
+import (
+	"strings"
+)
 
 func playlistsAreZipped(p *presentation, r *reporter) {
 	for _, l := range p.playlists {

@@ -142,10 +142,14 @@ func targetIsSix(p *presentation, r *reporter) {
 
 func segmentsAreSix(p *presentation, r *reporter) {
 	for _, l := range p.media() {
+		var others []*segment
 		for i, s := range l.segments {
 			if last := i == len(l.segments)-1; !last && math.Abs(s.duration-six) > 0.5 {
-				r.found(s.place, "about 6 s", "%g s", s.duration)
+				others = append(others, s)
 			}
+		}
+		if len(others) > 0 {
+			r.found(others[0].place, "about 6 s", "%d of %d segments do not, the first lasts %g s", len(others), len(l.segments), others[0].duration)
 		}
 	}
 }

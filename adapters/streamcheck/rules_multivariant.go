@@ -1,67 +1,8 @@
 package streamcheck
 
 import (
-	"slices"
 	"strings"
 )
-
-// root returns the multivariant playlist; nil where a media playlist is checked alone.
-func (p *presentation) top() *playlist {
-	if p.root != nil && p.root.multivariant {
-		return p.root
-	}
-	return nil
-}
-
-// eachVariant calls what with each EXT-X-STREAM-INF.
-func (p *presentation) eachVariant(what func(*variant)) {
-	if top := p.top(); top != nil {
-		for _, v := range top.variants {
-			if !v.isIFrames() {
-				what(v)
-			}
-		}
-	}
-}
-
-func (p *presentation) eachIFrames(what func(*variant)) {
-	if top := p.top(); top != nil {
-		for _, v := range top.variants {
-			if v.isIFrames() {
-				what(v)
-			}
-		}
-	}
-}
-
-func (p *presentation) eachRendition(what func(*rendition)) {
-	if top := p.top(); top != nil {
-		for _, one := range top.renditions {
-			what(one)
-		}
-	}
-}
-
-// group returns the members of a group.
-func (p *presentation) group(kind, id string) []*rendition {
-	var members []*rendition
-	p.eachRendition(func(one *rendition) {
-		if one.attributes["TYPE"] == kind && one.attributes["GROUP-ID"] == id {
-			members = append(members, one)
-		}
-	})
-	return members
-}
-
-// hasVideo tells whether a variant carries pictures, by its media, else by what it says.
-func (v *variant) hasVideo() bool {
-	if v.media != nil {
-		if t := v.media.track(); t != nil {
-			return t.video
-		}
-	}
-	return v.attributes["RESOLUTION"] != "" || slices.ContainsFunc(v.codecs(), isVideoCodec)
-}
 
 func mediaIsComplete(p *presentation, r *reporter) {
 	p.eachRendition(func(m *rendition) {

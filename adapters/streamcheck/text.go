@@ -17,7 +17,7 @@ type line struct {
 // attributes are the attributes of a tag; quoted strings without their quotes.
 type attributes map[string]string
 
-// listTags have an attribute list as their value.
+// hasAttributes tells whether the value of a tag is an attribute list.
 func hasAttributes(tag string) bool {
 	switch tag {
 	case "EXT-X-STREAM-INF", "EXT-X-I-FRAME-STREAM-INF", "EXT-X-MEDIA", "EXT-X-MAP", "EXT-X-KEY", "EXT-X-START",
