@@ -61,6 +61,7 @@ func TestMainJobFromUploadToPlaylist(t *testing.T) {
 		t.Fatalf("after the upload: %+v", v)
 	}
 
+	followsTheRules(t, a.url(), v)
 	var found struct {
 		Items []answer `json:"items"`
 	}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/cinelog/cinelog/adapters/streamcheck"
+)
+
+// chosen are the recommendations that our presentations do not follow, each with its reason.
+var chosen = map[string]string{
+	"Apple, 7.5":  "segments of 4 s start sooner than segments of 6 s",
+	"Apple, 7.6":  "segments of 4 s start sooner than segments of 6 s",
+	"Apple, 9.10": "a second encode of the highest rung costs as much as all others",
+	"Apple, 1.32": "players begin with the first variant, and measure; the highest that fits is what people want",
+}
+
+// ofTheSource are those that depend on what was uploaded.
+var ofTheSource = map[string]string{
+	"Apple, 1.18": "the frame rate is the source's own",
+	"Apple, 1.30": "a scene that is still and then not has a peak; the encoder's cap bounds it",
+	"Apple, 9.9":  "a source of the lowest rung's size has no lower one",
+}
+
+// brokenRules holds what a server serves of a video against the rules of HLS and DASH, and returns what is broken
+// beside what is chosen.
+func brokenRules(ctx context.Context, server, hls, dash string, excused ...map[string]string) (wrong []string) {
+	for _, address := range []string{hls, dash} {
+		report, err := streamcheck.Check(ctx, server+address, streamcheck.Options{})
+		if err != nil {
+			wrong = append(wrong, err.Error())
+		}
+		for _, f := range report.Findings {
+			if slices.ContainsFunc(excused, func(m map[string]string) bool { return m[f.Clause] != "" }) {
+				continue
+			}
+			wrong = append(wrong, fmt.Sprintf("%s %s: %s, %s:%d: is %s, wanted %s", f.Severity, f.Clause, f.Rule, f.File, f.Line, f.Measured, f.Wanted))
+		}
+	}
+	return wrong
+}
+
+// followsTheRules fails the test where it does not.
+func followsTheRules(t *testing.T, server string, v answer) {
+	t.Helper()
+	for _, w := range brokenRules(t.Context(), server, v.Playback.HLS, v.Playback.DASH, chosen) {
+		t.Error(w)
+	}
+}
