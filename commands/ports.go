@@ -114,6 +114,7 @@ type TaskKind string
 const (
 	TaskInspect TaskKind = "inspect"
 	TaskChunk   TaskKind = "chunk"
+	TaskRemux   TaskKind = "remux" // serve the source's own pictures
 	TaskAudio   TaskKind = "audio"
 	TaskSweep   TaskKind = "sweep" // remove the blobs that the log does not name
 )
@@ -142,6 +143,9 @@ type Encoder interface {
 	// EncodeChunk encodes one chunk for all rungs of the plan in one process and hands the pieces to out. It returns
 	// nil only if every rung got exactly the frames that the plan says and the first and last segments decode.
 	EncodeChunk(ctx context.Context, job ChunkJob, out Output) error
+	// Remux hands the source's own pictures to out, as they become ready: segments from one of the plan's starts to the
+	// next, under the rung's name. A *domain.Failure says that they cannot be served as they are.
+	Remux(ctx context.Context, job RemuxJob, out Output) error
 	// EncodeAudio encodes the whole audio track and hands its pieces to out as they become ready.
 	EncodeAudio(ctx context.Context, job AudioJob, out Output) error
 }
@@ -156,6 +160,13 @@ type ChunkJob struct {
 	// Threads is how many CPUs are there for it, when others are encoded beside it; 0 means that it may take what the
 	// machine has. What comes out is as good either way.
 	Threads int
+}
+
+// RemuxJob says what Remux is to make.
+type RemuxJob struct {
+	Path   string
+	Source domain.SourceInfo
+	Plan   domain.Plan
 }
 
 // AudioJob says what EncodeAudio is to make.
@@ -180,7 +191,7 @@ type Output interface {
 
 // MediaSegment is one encoded segment with what was measured of it.
 type MediaSegment struct {
-	Index     int // within the chunk; within the track for audio
+	Index     int // within the chunk; within the track for audio and a remuxed source
 	Data      []byte
 	Duration  float64 // seconds
 	Keyframes []domain.Keyframe

@@ -40,7 +40,7 @@ func (w *Worker) slot(ctx context.Context, quick bool) (release func(), err erro
 // 10 % with two for each), so where all places are taken each chunk gets its part. But the first chunk runs alone, and
 // a chunk near the end of the plan may well be alone at its own end: what it cannot use then nobody would.
 func (w *Worker) share(plan domain.Plan, chunk int) int {
-	if chunk == 0 || chunk >= len(plan.Chunks)-cap(w.slots) {
+	if chunk == 0 && plan.Remuxed() == nil || chunk >= len(plan.Chunks)-cap(w.slots) {
 		return 0
 	}
 	return max(1, w.cpus()/cap(w.slots))

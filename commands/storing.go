@@ -132,7 +132,7 @@ func (s *storing) chunk(t Task, plan domain.Plan) (domain.ChunkTranscoded, *doma
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := domain.ChunkTranscoded{Attempt: t.Attempt, Chunk: t.Chunk}
-	for _, rung := range plan.Rungs {
+	for _, rung := range plan.Encoded() {
 		r := s.renditions[rung.Name]
 		if r == nil || r.init.Key == "" {
 			return e, nil, fmt.Errorf("chunk %d: the encoder gave no %s", t.Chunk, rung.Name)
@@ -153,8 +153,8 @@ func (s *storing) chunk(t Task, plan domain.Plan) (domain.ChunkTranscoded, *doma
 	return e, s.poster, nil
 }
 
-// audio says the same of n audio segments from first on. Attempt, Part and Final are the caller's.
-func (s *storing) audio(first, n int) domain.AudioTranscoded {
+// part says the same of n segments of a track from first on. Attempt, Part and Final are the caller's.
+func (s *storing) part(first, n int) domain.AudioTranscoded {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var e domain.AudioTranscoded

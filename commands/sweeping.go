@@ -162,6 +162,10 @@ func LiveBlobs(events []domain.Recorded) []domain.Blob {
 					blobs = appendSegments(blobs, c.Segments)
 				}
 			}
+		case domain.SourceRemuxed:
+			if e.Attempt >= v.Serving {
+				blobs = appendSegments(append(blobs, e.Init), e.Segments)
+			}
 		case domain.AudioTranscoded:
 			if e.Attempt >= v.Serving {
 				blobs = appendSegments(append(blobs, e.Init), e.Segments)

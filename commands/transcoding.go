@@ -47,7 +47,7 @@ func (p *Transcoding) Handle(ctx context.Context, r domain.Recorded) error {
 	case domain.VideoDeleted:
 		return p.sweep(ctx, id, 0)
 	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.ChunkTranscoded,
-		domain.AudioTranscoded, domain.PosterProduced, domain.StoryboardProduced, domain.VideoPublished,
+		domain.SourceRemuxed, domain.AudioTranscoded, domain.PosterProduced, domain.StoryboardProduced, domain.VideoPublished,
 		domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved:
 	}
 	return nil
@@ -117,12 +117,16 @@ func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int
 		return nil
 	}
 	var tasks []Task
+	remuxed := v.Run.Plan.Remuxed() != nil
+	if v.NeedsRemux(attempt) == nil {
+		tasks = append(tasks, Task{Kind: TaskRemux, Video: id, Attempt: attempt, Priority: PriorityFirst})
+	}
 	for chunk := range v.Run.Plan.Chunks {
 		if v.NeedsChunk(attempt, chunk) != nil {
 			continue
 		}
 		priority := PriorityRest
-		if chunk == 0 {
+		if chunk == 0 && !remuxed { // else nobody waits for it
 			priority = PriorityFirst
 		}
 		tasks = append(tasks, Task{Kind: TaskChunk, Video: id, Attempt: attempt, Chunk: chunk, Priority: priority})

@@ -58,6 +58,8 @@ func (w *Worker) do(ctx context.Context, t Task) error {
 		return w.inspect(ctx, t)
 	case TaskChunk:
 		return w.chunk(ctx, t)
+	case TaskRemux:
+		return w.remux(ctx, t)
 	case TaskAudio:
 		return w.audio(ctx, t)
 	case TaskSweep:
@@ -72,6 +74,8 @@ func describe(t Task) string {
 		return "inspecting the source"
 	case TaskChunk:
 		return fmt.Sprintf("encoding chunk %d", t.Chunk)
+	case TaskRemux:
+		return "remuxing the source"
 	case TaskAudio:
 		return "encoding the audio"
 	case TaskSweep:
@@ -83,8 +87,11 @@ func describe(t Task) string {
 // fail ends the attempt that a task belongs to.
 func (w *Worker) fail(ctx context.Context, t Task, f domain.Failure) error {
 	err := w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) {
-		if t.Kind == TaskInspect && f.Code != domain.Internal {
+		switch {
+		case t.Kind == TaskInspect && f.Code != domain.Internal:
 			return v.RejectSource(t.Attempt, f)
+		case t.Kind == TaskRemux: // encoding needs less of a source than serving it as it is
+			return v.RefuseRemux(t.Attempt, f.Error())
 		}
 		return v.FailTranscode(t.Attempt, f)
 	})

@@ -31,6 +31,8 @@ func EventType(e Event) string {
 		return "video.transcode_planned.v1"
 	case ChunkTranscoded:
 		return "video.chunk_transcoded.v1"
+	case SourceRemuxed:
+		return "video.source_remuxed.v1"
 	case AudioTranscoded:
 		return "video.audio_transcoded.v1"
 	case PosterProduced:
@@ -90,6 +92,8 @@ func DecodeEvent(eventType string, data []byte) (Event, error) {
 		return decode[TranscodePlanned](eventType, data)
 	case "video.chunk_transcoded.v1":
 		return decodeExact(eventType, data, decodeChunk)
+	case "video.source_remuxed.v1":
+		return decodeExact(eventType, data, decodeRemuxed)
 	case "video.audio_transcoded.v1":
 		return decodeExact(eventType, data, decodeAudio)
 	case "video.poster_produced.v1":
@@ -127,7 +131,8 @@ func EventTypes() []string {
 	return []string{
 		"video.created.v1", "video.details_changed.v1", "video.playback_policy_changed.v1", "video.uploaded.v1",
 		"video.transcode_requested.v1", "video.source_inspected.v1", "video.source_rejected.v1",
-		"video.transcode_planned.v1", "video.chunk_transcoded.v1", "video.audio_transcoded.v1",
+		"video.transcode_planned.v1", "video.chunk_transcoded.v1", "video.source_remuxed.v1",
+		"video.audio_transcoded.v1",
 		"video.poster_produced.v1", "video.storyboard_produced.v1", "video.rendition_produced.v1",
 		"video.transcode_failed.v1", "video.published.v1", "video.unpublished.v1", "video.caption_added.v1",
 		"video.caption_removed.v1", "video.deleted.v1",

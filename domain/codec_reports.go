@@ -57,6 +57,12 @@ func decodeAudio(data []byte) (e AudioTranscoded, ok bool) {
 	return e, !r.other && r.rest == ""
 }
 
+// decodeRemuxed reads a SourceRemuxed, which is written as an AudioTranscoded is.
+func decodeRemuxed(data []byte) (e SourceRemuxed, ok bool) {
+	a, ok := decodeAudio(data)
+	return SourceRemuxed(a), ok
+}
+
 // decodeRendition reads a RenditionProduced; ok is false when it must be read by encoding/json.
 func decodeRendition(data []byte) (e RenditionProduced, ok bool) {
 	r := readExactly(data)

@@ -101,7 +101,11 @@ func (v Video) PlanTranscode(attempt int) ([]Event, error) {
 	if v.Run.Source == nil || v.Run.Plan != nil {
 		return nil, fmt.Errorf("%w: attempt %d is not to be planned now", ErrSuperseded, attempt)
 	}
-	return []Event{TranscodePlanned{Attempt: attempt, Plan: PlanTranscode(*v.Run.Source)}}, nil
+	source := *v.Run.Source
+	if v.Run.NoRemux != "" {
+		source.Remux = nil
+	}
+	return []Event{TranscodePlanned{Attempt: attempt, Plan: PlanTranscode(source)}}, nil
 }
 
 // NeedsChunk says whether a chunk's work is still wanted.
@@ -125,13 +129,14 @@ func (v Video) RecordChunk(e ChunkTranscoded, poster *PosterProduced) ([]Event, 
 		return nil, err
 	}
 	plan := *v.Run.Plan
-	if len(e.Renditions) != len(plan.Rungs) {
-		return nil, fmt.Errorf("chunk %d has %d renditions, the plan has %d", e.Chunk, len(e.Renditions), len(plan.Rungs))
+	rungs := plan.Encoded()
+	if len(e.Renditions) != len(rungs) {
+		return nil, fmt.Errorf("chunk %d has %d renditions, the plan has %d", e.Chunk, len(e.Renditions), len(rungs))
 	}
 	for i, r := range e.Renditions {
-		if want := plan.Segments(plan.Chunks[e.Chunk]); r.Name != plan.Rungs[i].Name || len(r.Segments) != want {
+		if want := plan.Segments(plan.Chunks[e.Chunk]); r.Name != rungs[i].Name || len(r.Segments) != want {
 			return nil, fmt.Errorf("chunk %d, %s: %d segments of %s, the plan has %d",
-				e.Chunk, plan.Rungs[i].Name, len(r.Segments), r.Name, want)
+				e.Chunk, rungs[i].Name, len(r.Segments), r.Name, want)
 		}
 	}
 	events := []Event{e}
@@ -139,6 +144,39 @@ func (v Video) RecordChunk(e ChunkTranscoded, poster *PosterProduced) ([]Event, 
 		events = append(events, *poster)
 	}
 	return v.completed(events), nil
+}
+
+// NeedsRemux says whether the rendition with the source's own pictures is still wanted.
+func (v Video) NeedsRemux(attempt int) error {
+	if err := v.current(attempt); err != nil {
+		return err
+	}
+	if v.Run.Plan == nil || v.Run.Plan.Remuxed() == nil || v.Run.Remux.Done {
+		return fmt.Errorf("%w: attempt %d remuxes nothing", ErrSuperseded, attempt)
+	}
+	return nil
+}
+
+// RecordRemux takes the next part of the remuxed source, as RecordAudio does of the audio.
+func (v Video) RecordRemux(e SourceRemuxed) ([]Event, error) {
+	if err := v.NeedsRemux(e.Attempt); err != nil {
+		return nil, err
+	}
+	if e.Part != v.Run.Remux.Parts {
+		return nil, fmt.Errorf("%w: part %d of the remuxed source, the next is %d", ErrSuperseded, e.Part, v.Run.Remux.Parts)
+	}
+	if n := v.Run.Remux.Segments + len(e.Segments); e.Final && n != len(v.Run.Plan.Starts) {
+		return nil, fmt.Errorf("the remuxed source has %d segments, the plan has %d", n, len(v.Run.Plan.Starts))
+	}
+	return v.completed([]Event{e}), nil
+}
+
+// RefuseRemux starts the attempt over without the source's own pictures: they cannot be served after all.
+func (v Video) RefuseRemux(attempt int, reason string) ([]Event, error) {
+	if err := v.NeedsRemux(attempt); err != nil {
+		return nil, err
+	}
+	return []Event{TranscodeRequested{Attempt: v.Attempt + 1, NoRemux: reason}}, nil
 }
 
 // NeedsAudio says whether the audio track's work is still wanted.
@@ -175,9 +213,12 @@ func (v Video) completed(events []Event) []Event {
 	}
 	plan := after.Run.Plan
 	for _, rung := range plan.Rungs {
-		var m Measure
-		for i := range plan.Chunks {
-			m = m.Add(after.Run.Chunks[i][rung.Name])
+		m := after.Run.Remuxed
+		if !rung.Remux {
+			m = Measure{}
+			for i := range plan.Chunks {
+				m = m.Add(after.Run.Chunks[i][rung.Name])
+			}
 		}
 		events = append(events, RenditionProduced{
 			Attempt: v.Attempt, Name: rung.Name, Width: rung.Width, Height: rung.Height, FrameRate: plan.FrameRate,

@@ -110,6 +110,8 @@ type VideoUploaded struct {
 // TranscodeRequested starts the pipeline again for a source that is already there.
 type TranscodeRequested struct {
 	Attempt int `json:"attempt"`
+	// NoRemux says why the source's own pictures are not to be served this time, where the attempt before tried to.
+	NoRemux string `json:"no_remux,omitempty"`
 }
 
 // SourceInspected holds what was measured of the source.
@@ -135,6 +137,17 @@ type ChunkTranscoded struct {
 	Attempt    int              `json:"attempt"`
 	Chunk      int              `json:"chunk"`
 	Renditions []RenditionChunk `json:"renditions"` // highest first, as in the plan
+}
+
+// SourceRemuxed says that further segments of the rendition exist that has the source's own pictures. Part numbers the
+// reports from 0.
+type SourceRemuxed struct {
+	Attempt  int       `json:"attempt"`
+	Part     int       `json:"part"`
+	Init     Blob      `json:"init"`
+	Codecs   string    `json:"codecs"`
+	Segments []Segment `json:"segments"`
+	Final    bool      `json:"final"`
 }
 
 // AudioTranscoded says that further segments of the audio rendition exist. Part numbers the reports from 0.
@@ -248,6 +261,7 @@ func (SourceInspected) isEvent()       {}
 func (SourceRejected) isEvent()        {}
 func (TranscodePlanned) isEvent()      {}
 func (ChunkTranscoded) isEvent()       {}
+func (SourceRemuxed) isEvent()         {}
 func (AudioTranscoded) isEvent()       {}
 func (PosterProduced) isEvent()        {}
 func (StoryboardProduced) isEvent()    {}

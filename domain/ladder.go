@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"math"
+	"sort"
 )
 
 // Rung is one step of the ladder: what a rendition is to be.
@@ -11,6 +12,8 @@ type Rung struct {
 	Width   int    `json:"width"`
 	Height  int    `json:"height"`
 	MaxRate int    `json:"max_rate"` // bits per second that the encoder may not exceed over its buffer
+	// Remux says that the rendition has the source's own pictures, without an encode. At most one rung does: the first.
+	Remux bool `json:"remux,omitempty"`
 }
 
 // Chunk is a span of the source that one task encodes for all rungs.
@@ -24,9 +27,10 @@ type Chunk struct {
 type Plan struct {
 	FrameRate     Rational   `json:"frame_rate"`
 	Frames        int        `json:"frames"`
-	GOP           int        `json:"gop"`            // frames from keyframe to keyframe
-	SegmentFrames int        `json:"segment_frames"` // a multiple of GOP
-	Rungs         []Rung     `json:"rungs"`          // highest first
+	GOP           int        `json:"gop"`              // frames from keyframe to keyframe; fewer where a segment ends
+	SegmentFrames int        `json:"segment_frames"`   // a multiple of GOP
+	Starts        []int      `json:"starts,omitempty"` // first frame of each segment, where the source's keyframes set them
+	Rungs         []Rung     `json:"rungs"`            // highest first
 	Chunks        []Chunk    `json:"chunks"`
 	Audio         *AudioPlan `json:"audio,omitempty"`
 	OneChunk      string     `json:"one_chunk,omitempty"` // why there is only one chunk, where that is not by length
@@ -40,11 +44,51 @@ type AudioPlan struct {
 	Language   string `json:"language,omitempty"`
 }
 
-// SegmentSeconds is how long a full segment lasts.
-func (p Plan) SegmentSeconds() float64 { return p.FrameRate.Seconds(p.SegmentFrames) }
+// Encoded returns the rungs that each chunk is encoded for.
+func (p Plan) Encoded() []Rung {
+	if p.Remuxed() != nil {
+		return p.Rungs[1:]
+	}
+	return p.Rungs
+}
+
+// Remuxed returns the rung with the source's own pictures, nil for none.
+func (p Plan) Remuxed() *Rung {
+	if len(p.Rungs) > 0 && p.Rungs[0].Remux {
+		return &p.Rungs[0]
+	}
+	return nil
+}
+
+// SegmentEnd returns the frame after the last one of the segment that a frame is in.
+func (p Plan) SegmentEnd(frame int) int {
+	if len(p.Starts) == 0 {
+		return min(p.Frames, (frame/p.SegmentFrames+1)*p.SegmentFrames)
+	}
+	if i := sort.SearchInts(p.Starts, frame+1); i < len(p.Starts) {
+		return p.Starts[i]
+	}
+	return p.Frames
+}
 
 // Segments returns how many segments a chunk has.
-func (p Plan) Segments(c Chunk) int { return (c.Frames + p.SegmentFrames - 1) / p.SegmentFrames }
+func (p Plan) Segments(c Chunk) int {
+	n := 0
+	for at := c.Start; at < c.Start+c.Frames; at = p.SegmentEnd(at) {
+		n++
+	}
+	return n
+}
+
+// LongestSegment returns the most frames that a segment has.
+func (p Plan) LongestSegment() int {
+	longest := 0
+	for at := 0; at < p.Frames; {
+		end := p.SegmentEnd(at)
+		at, longest = end, max(longest, end-at)
+	}
+	return longest
+}
 
 // Keyframes come every 2 s and segments last 4 s (Apple's HLS authoring rules 1.10 and 7.5 ask for about 2 s and
 // about 6 s; 4 s starts sooner). The first chunk is one segment, because somebody waits for it; the others are long
@@ -129,6 +173,7 @@ func PlanTranscode(s SourceInfo) Plan {
 			Language: s.Audio.Language,
 		}
 	}
+	p = p.remuxing(s)
 	p.Chunks = chunks(p)
 	return p
 }
@@ -137,12 +182,16 @@ func chunks(p Plan) []Chunk {
 	if p.OneChunk != "" {
 		return []Chunk{{Start: 0, Frames: p.Frames}}
 	}
-	segments := (p.Frames + p.SegmentFrames - 1) / p.SegmentFrames
+	segments := p.Segments(Chunk{Frames: p.Frames})
 	perChunk := max(segmentsPerChunk, (segments+maxChunksPerVideo-1)/maxChunksPerVideo) * p.SegmentFrames
 	var cs []Chunk
-	for start, size := 0, p.SegmentFrames; start < p.Frames; start, size = start+size, perChunk {
-		size = min(size, p.Frames-start)
-		cs = append(cs, Chunk{Start: start, Frames: size})
+	for start, size := 0, 1; start < p.Frames; size = perChunk {
+		end := start
+		for end < p.Frames && end-start < size {
+			end = p.SegmentEnd(end)
+		}
+		cs = append(cs, Chunk{Start: start, Frames: end - start})
+		start = end
 	}
 	// A last chunk of a few frames would cost a whole encoder start: the one before takes it, if that is not the first.
 	if n := len(cs); n > 2 && cs[n-1].Frames < p.SegmentFrames {

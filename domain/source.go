@@ -52,8 +52,19 @@ type SourceInfo struct {
 	Duration    float64    `json:"duration"` // seconds, from the first to the end of the last frame or sample
 	Frames      int        `json:"frames"`   // at FrameRate over Duration
 	Audio       *AudioInfo `json:"audio,omitempty"`
+	// Remux is set where browsers play the pictures as they are.
+	Remux *RemuxInfo `json:"remux,omitempty"`
 	// OneChunk says why the source cannot be sought exactly and must be encoded in one piece; empty when it can.
 	OneChunk string `json:"one_chunk,omitempty"`
+}
+
+// RemuxInfo is what must be known of pictures to serve them without encoding them again.
+type RemuxInfo struct {
+	BitRate int     `json:"bit_rate"`        // bits per second on the average
+	Start   float64 `json:"start,omitempty"` // seconds by which the pictures begin after the source does
+	// Joints are the frames, at the source's FrameRate, at which the pictures can be cut: keyframes that no other picture
+	// reaches across. The first is 0; none follows another one within a second.
+	Joints []int `json:"joints"`
 }
 
 // AudioInfo is what inspection measured of the first audio track.

@@ -41,13 +41,16 @@ type Run struct {
 	Source    *SourceInfo
 	Plan      *Plan
 	Chunks    map[int]map[string]Measure // by chunk, by rung
-	Audio     AudioRun
+	Remux     TrackRun
+	Remuxed   Measure
+	NoRemux   string // why the source's own pictures are not served
+	Audio     TrackRun
 	HasPoster bool
 	Failure   *Failure
 }
 
-// AudioRun is how far the audio track has come.
-type AudioRun struct {
+// TrackRun is how far a track has come that is made in one piece and reported in parts.
+type TrackRun struct {
 	Parts    int
 	Segments int
 	Done     bool
@@ -113,7 +116,8 @@ func (v Video) Status() Status {
 // Complete says whether every chunk and the audio of the newest attempt are there.
 func (v Video) Complete() bool {
 	p := v.Run.Plan
-	return p != nil && len(v.Run.Chunks) == len(p.Chunks) && (p.Audio == nil || v.Run.Audio.Done)
+	return p != nil && len(v.Run.Chunks) == len(p.Chunks) && (p.Audio == nil || v.Run.Audio.Done) &&
+		(p.Remuxed() == nil || v.Run.Remux.Done)
 }
 
 // Evolve returns the video after one more event. It never refuses: what is in the log has happened.
@@ -129,15 +133,18 @@ func (v Video) Evolve(r Recorded) Video {
 	case VideoUploaded:
 		v.Source, v.Attempt, v.Run = &e, e.Attempt, Run{}
 	case TranscodeRequested:
-		v.Attempt, v.Run = e.Attempt, Run{}
+		v.Attempt, v.Run = e.Attempt, Run{NoRemux: e.NoRemux}
 	case SourceInspected:
 		v.Run.Source = &e.Source
 	case TranscodePlanned:
 		v.Run.Plan = &e.Plan
 	case ChunkTranscoded:
 		v.Run = v.Run.withChunk(e)
+	case SourceRemuxed:
+		v.Run.Remux = v.Run.Remux.with(e.Part, len(e.Segments), e.Final)
+		v.Run.Remuxed = v.Run.Remuxed.Add(MeasureSegments(e.Codecs, e.Segments))
 	case AudioTranscoded:
-		v.Run.Audio = AudioRun{Parts: e.Part + 1, Segments: v.Run.Audio.Segments + len(e.Segments), Done: e.Final}
+		v.Run.Audio = v.Run.Audio.with(e.Part, len(e.Segments), e.Final)
 	case PosterProduced:
 		v.Run.HasPoster = true
 	case RenditionProduced:
@@ -155,6 +162,10 @@ func (v Video) Evolve(r Recorded) Video {
 	case StoryboardProduced, CaptionAdded, CaptionRemoved: // no decision depends on them
 	}
 	return v
+}
+
+func (t TrackRun) with(part, segments int, final bool) TrackRun {
+	return TrackRun{Parts: part + 1, Segments: t.Segments + segments, Done: final}
 }
 
 func (r Run) withChunk(e ChunkTranscoded) Run {

@@ -11,7 +11,7 @@ import (
 const CatalogName = "catalog"
 
 // catalogVersion grows when FoldVideo or the text of a search gives other rows than before.
-const catalogVersion = 3
+const catalogVersion = 4
 
 // CatalogModel is the model of the catalog: one row per video, under its id. A deleted video leaves a row that says so
 // and nothing else, so that a late event does not bring it back.
@@ -57,11 +57,15 @@ func (v Video) evolve(r domain.Recorded) Video {
 		v = v.begin(e.Attempt)
 	case domain.SourceInspected:
 		info := e.Source
+		info.Remux = nil // long, and for the plan only
 		v.Info, v.Duration = &info, info.Duration
 	case domain.TranscodePlanned:
 		v = v.planned(e.Plan)
 	case domain.ChunkTranscoded:
 		v = v.chunk(e)
+	case domain.SourceRemuxed:
+		v.VideoStarted = true
+		v = v.encoding(domain.RemuxName)
 	case domain.AudioTranscoded:
 		v.AudioStarted, v.AudioDone = true, v.AudioDone || e.Final
 	case domain.PosterProduced:
@@ -139,14 +143,24 @@ func (v Video) withWork(rs []VideoRendition) Video {
 	return v
 }
 
-func (v Video) chunk(e domain.ChunkTranscoded) Video {
+// encoding says that something of a rendition is there.
+func (v Video) encoding(name string) Video {
 	rs := v.work()
 	for i := range rs {
-		if rs[i].Status == RenditionWaiting {
+		if rs[i].Name == name && rs[i].Status == RenditionWaiting {
 			rs[i].Status = RenditionEncoding
 		}
 	}
-	v.VideoStarted = v.VideoStarted || e.Chunk == 0
+	return v.withWork(rs)
+}
+
+func (v Video) chunk(e domain.ChunkTranscoded) Video {
+	for _, r := range e.Renditions {
+		v = v.encoding(r.Name)
+	}
+	rs := v.work()
+	remuxed := slices.ContainsFunc(rs, func(r VideoRendition) bool { return r.Name == domain.RemuxName }) // that starts it
+	v.VideoStarted = v.VideoStarted || e.Chunk == 0 && !remuxed
 	if len(e.Renditions) > 0 && len(rs) > 0 {
 		seconds := 0.0
 		for _, s := range e.Renditions[0].Segments {

@@ -59,12 +59,12 @@ func Multivariant(p Playback, uri func(rendition string) string) []byte {
 // rendition now.
 func MediaPlaylist(p Playback, rendition string, uri func(domain.Blob) string) ([]byte, error) {
 	if rendition == audioName && p.Audio != nil {
-		return mediaPlaylist(p, p.Audio.Init, p.Audio.Segments, uri), nil
+		return mediaPlaylist(p, p.Audio.Init, p.Audio.Segments, p.Audio.Ended, uri), nil
 	}
 	for _, r := range p.Renditions {
 		switch {
 		case r.Name == rendition:
-			return mediaPlaylist(p, r.Init, r.Segments, uri), nil
+			return mediaPlaylist(p, r.Init, r.Segments, r.Ended, uri), nil
 		case r.Name+iFrames == rendition && p.Complete && len(keyframes(r)) > 0:
 			return iFramePlaylist(p, r, uri), nil
 		}
@@ -72,14 +72,16 @@ func MediaPlaylist(p Playback, rendition string, uri func(domain.Blob) string) (
 	return nil, fmt.Errorf("rendition %q of video %s: %w", rendition, p.ID, domain.ErrNotFound)
 }
 
-func mediaPlaylist(p Playback, init domain.Blob, segments []domain.Segment, uri func(domain.Blob) string) []byte {
+func mediaPlaylist(
+	p Playback, init domain.Blob, segments []domain.Segment, ended bool, uri func(domain.Blob) string,
+) []byte {
 	var b strings.Builder
-	head(&b, p)
+	head(&b, p, ended)
 	fmt.Fprintf(&b, "#EXT-X-MAP:URI=\"%s\"\n", uri(init))
 	for _, s := range segments {
 		fmt.Fprintf(&b, "#EXTINF:%.5f,\n%s\n", s.Duration, uri(s.Blob))
 	}
-	if p.Complete {
+	if ended {
 		b.WriteString("#EXT-X-ENDLIST\n")
 	}
 	return []byte(b.String())
@@ -87,7 +89,7 @@ func mediaPlaylist(p Playback, init domain.Blob, segments []domain.Segment, uri 
 
 func iFramePlaylist(p Playback, r PlaybackRendition, uri func(domain.Blob) string) []byte {
 	var b strings.Builder
-	head(&b, p)
+	head(&b, p, true)
 	fmt.Fprintf(&b, "#EXT-X-I-FRAMES-ONLY\n#EXT-X-MAP:URI=\"%s\"\n", uri(r.Init))
 	for _, f := range keyframes(r) {
 		fmt.Fprintf(&b, "#EXTINF:%.5f,\n#EXT-X-BYTERANGE:%d@%d\n%s\n", f.duration, f.bytes, f.offset, uri(f.blob))
@@ -98,32 +100,25 @@ func iFramePlaylist(p Playback, r PlaybackRendition, uri func(domain.Blob) strin
 
 // head writes what all media playlists begin with. Players begin a growing playlist at its end unless EXT-X-START says
 // otherwise.
-func head(b *strings.Builder, p Playback) {
+func head(b *strings.Builder, p Playback, ended bool) {
 	kind := "VOD"
-	if !p.Complete {
+	if !ended {
 		kind = "EVENT"
 	}
 	fmt.Fprintf(b, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:0\n"+
 		"#EXT-X-PLAYLIST-TYPE:%s\n#EXT-X-INDEPENDENT-SEGMENTS\n", targetDuration(p), kind)
-	if !p.Complete {
+	if !ended {
 		b.WriteString("#EXT-X-START:TIME-OFFSET=0\n")
 	}
 }
 
 // targetDuration is one for all playlists of a video (rule 7.8), in seconds: the longest segment, rounded (RFC 8216,
-// 4.3.3.1).
-func targetDuration(p Playback) int {
-	var longest float64
-	for _, r := range p.Renditions {
-		for _, s := range r.Segments {
-			longest = max(longest, s.Duration)
-		}
-	}
-	for _, s := range p.Audio.segments() {
-		longest = max(longest, s.Duration)
-	}
-	return max(1, int(math.Round(longest)))
-}
+// 4.3.3.1). It must not change while they grow (6.2.1), so it is the plan's. A segment of sound ends up to a frame after
+// the pictures, one of a remuxed source up to a picture beside the plan.
+func targetDuration(p Playback) int { return max(1, int(math.Round(p.Longest+segmentMargin))) }
+
+// segmentMargin is by how many seconds a segment may be longer than planned.
+const segmentMargin = 0.03
 
 func audioTitle(language string) string {
 	if tag := languageTag(language); tag != "" {

@@ -55,7 +55,7 @@ func spans(segments []domain.Segment) []span {
 // videoRate is measured; while the rendition grows, the peak is at least what its encoder may use.
 func videoRate(p Playback, r PlaybackRendition) rate {
 	m := measure(spans(r.Segments), targetDuration(p))
-	if !p.Complete {
+	if !r.Ended {
 		m.peak = max(m.peak, int64(growthMargin*float64(r.MaxRate)))
 	}
 	return m
@@ -63,7 +63,7 @@ func videoRate(p Playback, r PlaybackRendition) rate {
 
 func audioRate(p Playback) rate {
 	m := measure(spans(p.Audio.Segments), targetDuration(p))
-	if !p.Complete {
+	if !p.Audio.Ended {
 		m.peak = max(m.peak, int64(p.Audio.BitRate))
 	}
 	return m

@@ -13,6 +13,7 @@ type Playback struct {
 	Attempt        int  // the run of the pipeline that is served
 	Complete       bool // nothing will be added: playlists are of type VOD
 	Duration       float64
+	Longest        float64             // seconds that a segment of the pictures may have
 	Renditions     []PlaybackRendition // highest first; each has at least one segment
 	Audio          *PlaybackAudio
 	Poster         *domain.Blob
@@ -28,6 +29,7 @@ type PlaybackRendition struct {
 	Codecs    string
 	Init      domain.Blob
 	Segments  []domain.Segment
+	Ended     bool // nothing will be added to this one
 }
 
 // PlaybackAudio is the audio rendition.
@@ -38,6 +40,7 @@ type PlaybackAudio struct {
 	Codecs   string
 	Init     domain.Blob
 	Segments []domain.Segment
+	Ended    bool // nothing will be added
 }
 
 // Playbacks answers what can be played.

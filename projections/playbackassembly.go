@@ -4,11 +4,13 @@ import "github.com/cinelog/cinelog/domain"
 
 // assembly joins the rows of one attempt, which come in the order of their keys, to what can be played.
 type assembly struct {
-	attempt int
-	plan    *PlaybackPlan
-	chunks  []*PlaybackChunk // from 0 on, without a gap
-	audio   []*PlaybackAudioPart
-	poster  *domain.Blob
+	attempt  int
+	complete bool
+	plan     *PlaybackPlan
+	chunks   []*PlaybackChunk // from 0 on, without a gap
+	remux    []*PlaybackPart
+	audio    []*PlaybackPart
+	poster   *domain.Blob
 }
 
 func (a *assembly) add(row PlaybackRow) {
@@ -17,6 +19,8 @@ func (a *assembly) add(row PlaybackRow) {
 		a.plan = row.Plan
 	case row.Chunk != nil && row.Chunk.Attempt == a.attempt && row.Chunk.Chunk == len(a.chunks):
 		a.chunks = append(a.chunks, row.Chunk)
+	case row.Remux != nil && row.Remux.Attempt == a.attempt && row.Remux.Part == len(a.remux):
+		a.remux = append(a.remux, row.Remux)
 	case row.Audio != nil && row.Audio.Attempt == a.attempt && row.Audio.Part == len(a.audio):
 		a.audio = append(a.audio, row.Audio)
 	case row.Poster != nil && row.Poster.Attempt == a.attempt:
@@ -26,25 +30,36 @@ func (a *assembly) add(row PlaybackRow) {
 
 // playback returns false as long as something that the multivariant playlist must list has no segment: a player reads
 // that playlist once, so audio that came later would never be heard.
+//
+// A remuxed source is there long before what is encoded of it. Until all is there it is the only rendition: a player
+// that switched to another one would come to its end at once.
 func (a *assembly) playback() (Playback, bool) {
-	if a.plan == nil || len(a.chunks) == 0 || (a.plan.Audio != nil && len(a.audio) == 0) {
+	if a.plan == nil || (a.plan.Audio != nil && len(a.audio) == 0) {
 		return Playback{}, false
 	}
-	p := Playback{Duration: a.plan.Duration, Poster: a.poster}
-	for i, rung := range a.plan.Rungs {
+	p := Playback{Duration: a.plan.Duration, Longest: a.plan.Longest, Poster: a.poster}
+	encoded := 0
+	for _, rung := range a.plan.Rungs {
 		r := PlaybackRendition{
 			Name: rung.Name, Width: rung.Width, Height: rung.Height, FrameRate: a.plan.FrameRate, MaxRate: rung.MaxRate,
 		}
-		for _, c := range a.chunks {
-			if i >= len(c.Renditions) {
-				return Playback{}, false
+		if rung.Remux {
+			for _, part := range a.remux {
+				r.Init, r.Codecs, r.Ended = part.Init, part.Codecs, part.Final // the init segment of all parts is one
+				r.Segments = append(r.Segments, part.Segments...)
 			}
-			if r.Init.Key == "" {
-				r.Init, r.Codecs = c.Renditions[i].Init, c.Renditions[i].Codecs
-			}
-			r.Segments = append(r.Segments, c.Renditions[i].Segments...)
+		} else if !a.addChunks(&r, encoded) {
+			return Playback{}, false
+		} else {
+			encoded++
+		}
+		if len(r.Segments) == 0 {
+			return Playback{}, false
 		}
 		p.Renditions = append(p.Renditions, r)
+		if rung.Remux && !a.complete {
+			break
+		}
 	}
 	if a.plan.Audio != nil {
 		p.Audio = &PlaybackAudio{
@@ -52,10 +67,25 @@ func (a *assembly) playback() (Playback, bool) {
 			Codecs: a.audio[0].Codecs, Init: a.audio[0].Init,
 		}
 		for _, part := range a.audio {
-			p.Audio.Segments = append(p.Audio.Segments, part.Segments...)
+			p.Audio.Segments, p.Audio.Ended = append(p.Audio.Segments, part.Segments...), part.Final
 		}
 	}
 	return p, len(p.Audio.segments()) > 0 || a.plan.Audio == nil
+}
+
+// addChunks adds what the chunks have of the rung that stands at i among those encoded.
+func (a *assembly) addChunks(r *PlaybackRendition, i int) bool {
+	for _, c := range a.chunks {
+		if i >= len(c.Renditions) {
+			return false
+		}
+		if r.Init.Key == "" {
+			r.Init, r.Codecs = c.Renditions[i].Init, c.Renditions[i].Codecs
+		}
+		r.Segments = append(r.Segments, c.Renditions[i].Segments...)
+	}
+	r.Ended = a.complete
+	return true
 }
 
 func (a *PlaybackAudio) segments() []domain.Segment {

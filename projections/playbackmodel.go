@@ -16,7 +16,8 @@ type PlaybackRow struct {
 	Header *PlaybackHeader        `json:"header,omitempty"`
 	Plan   *PlaybackPlan          `json:"plan,omitempty"`
 	Chunk  *PlaybackChunk         `json:"chunk,omitempty"`
-	Audio  *PlaybackAudioPart     `json:"audio,omitempty"`
+	Remux  *PlaybackPart          `json:"remux,omitempty"`
+	Audio  *PlaybackPart          `json:"audio,omitempty"`
 	Poster *domain.PosterProduced `json:"poster,omitempty"`
 }
 
@@ -37,6 +38,7 @@ type PlaybackPlan struct {
 	Attempt   int               `json:"attempt"`
 	FrameRate domain.Rational   `json:"frame_rate"`
 	Duration  float64           `json:"duration"`
+	Longest   float64           `json:"longest"` // seconds that a segment has at most
 	Rungs     []domain.Rung     `json:"rungs"`
 	Audio     *domain.AudioPlan `json:"audio,omitempty"`
 }
@@ -48,19 +50,20 @@ type PlaybackChunk struct {
 	Renditions []domain.RenditionChunk `json:"renditions"`
 }
 
-// PlaybackAudioPart is one part of one attempt's audio.
-type PlaybackAudioPart struct {
+// PlaybackPart is one part of one attempt's audio, or of its remuxed source.
+type PlaybackPart struct {
 	Attempt  int              `json:"attempt"`
 	Part     int              `json:"part"`
 	Init     domain.Blob      `json:"init"`
 	Codecs   string           `json:"codecs"`
 	Segments []domain.Segment `json:"segments"`
+	Final    bool             `json:"final,omitempty"`
 }
 
 // PlaybackModel folds events into the rows from which playlists are rendered.
 func PlaybackModel() Model[PlaybackRow] {
 	return Model[PlaybackRow]{
-		Name: PlaybackName, Version: 1, Keys: playbackKeys, Drop: playbackDrop,
+		Name: PlaybackName, Version: 2, Keys: playbackKeys, Drop: playbackDrop,
 		Fold: func(_ string, row PlaybackRow, r domain.Recorded) PlaybackRow { return foldPlayback(row, r) },
 	}
 }
@@ -75,6 +78,8 @@ func playbackKeys(r domain.Recorded) []string {
 		return of(e.Attempt, "plan")
 	case domain.ChunkTranscoded:
 		return of(e.Attempt, fmt.Sprintf("%06d", e.Chunk))
+	case domain.SourceRemuxed:
+		return of(e.Attempt, fmt.Sprintf("remux/%06d", e.Part))
 	case domain.AudioTranscoded:
 		return of(e.Attempt, fmt.Sprintf("audio/%06d", e.Part))
 	case domain.PosterProduced:
@@ -111,14 +116,17 @@ func foldPlayback(row PlaybackRow, r domain.Recorded) PlaybackRow {
 	case domain.TranscodePlanned:
 		return PlaybackRow{Plan: &PlaybackPlan{
 			Attempt: e.Attempt, FrameRate: e.Plan.FrameRate, Duration: e.Plan.FrameRate.Seconds(e.Plan.Frames),
-			Rungs: e.Plan.Rungs, Audio: e.Plan.Audio,
+			Longest: e.Plan.FrameRate.Seconds(e.Plan.LongestSegment()),
+			Rungs:   e.Plan.Rungs, Audio: e.Plan.Audio,
 		}}
 	case domain.ChunkTranscoded:
 		return PlaybackRow{Chunk: &PlaybackChunk{Attempt: e.Attempt, Chunk: e.Chunk, Renditions: e.Renditions}}
+	case domain.SourceRemuxed:
+		part := PlaybackPart(e)
+		return PlaybackRow{Remux: &part}
 	case domain.AudioTranscoded:
-		return PlaybackRow{Audio: &PlaybackAudioPart{
-			Attempt: e.Attempt, Part: e.Part, Init: e.Init, Codecs: e.Codecs, Segments: e.Segments,
-		}}
+		part := PlaybackPart(e)
+		return PlaybackRow{Audio: &part}
 	case domain.PosterProduced:
 		return PlaybackRow{Poster: &e}
 	default:
@@ -184,7 +192,7 @@ func (p playbacks) Playback(ctx context.Context, id domain.VideoID) (Playback, e
 	if attempt == 0 {
 		return Playback{}, fmt.Errorf("nothing of video %s is to be played: %w", id, domain.ErrNotFound)
 	}
-	a := assembly{attempt: attempt}
+	a := assembly{attempt: attempt, complete: complete}
 	for _, row := range rows[1:] {
 		a.add(row)
 	}

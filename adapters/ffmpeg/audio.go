@@ -2,7 +2,6 @@ package ffmpeg
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"strconv"
@@ -45,7 +44,7 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 	if err != nil {
 		return fmt.Errorf("encode the audio: %w", sourceFault(ctx, err, res))
 	}
-	if a.flushed < a.total-a.plan.SegmentSeconds() {
+	if a.flushed < a.total-a.plan.FrameRate.Seconds(a.plan.LongestSegment()) {
 		return fmt.Errorf("encode the audio: %.3f of %.3f s came out: %s", a.flushed, a.total, res.stderr)
 	}
 	return nil
@@ -64,6 +63,7 @@ type audioOutput struct {
 	start   uint64 // its decode time
 	end     uint64 // decode time after the newest sample
 	next    int
+	frame   int     // of the pictures, where the segment ends that is being filled
 	flushed float64 // seconds
 	held    *commands.MediaSegment
 }
@@ -94,9 +94,12 @@ func (a *audioOutput) drain(ctx context.Context, pipe io.Reader) error {
 
 func (a *audioOutput) add(ctx context.Context, f *fragment) error {
 	at := f.first
+	if a.frame == 0 {
+		a.frame = a.plan.SegmentEnd(0)
+	}
 	for _, s := range f.samples {
-		boundary := float64(a.next+1) * a.plan.SegmentSeconds()
-		if len(a.samples) > 0 && float64(a.end)/a.rate+float64(s.duration)/a.rate/2 > boundary {
+		boundary := a.plan.FrameRate.Seconds(a.frame)
+		if len(a.samples) > 0 && a.frame < a.plan.Frames && float64(a.end)/a.rate+float64(s.duration)/a.rate/2 > boundary {
 			if err := a.flush(ctx); err != nil {
 				return err
 			}
@@ -118,11 +121,12 @@ func (a *audioOutput) flush(ctx context.Context) error {
 	seconds := float64(a.end-a.start) / a.rate
 	a.held = &commands.MediaSegment{
 		Index: a.next, Duration: seconds,
-		Data: append(audioMoof(uint32(a.next+1), a.start, a.samples, len(a.data)), a.data...), //nolint:gosec // bounded by the track
+		Data: append(writeMoof(uint32(a.next+1), a.start, a.samples, len(a.data), false), a.data...), //nolint:gosec // bounded by the track
 	}
 	a.flushed += seconds
 	a.start, a.samples, a.data = a.end, nil, nil
 	a.next++
+	a.frame = a.plan.SegmentEnd(a.frame)
 	if held != nil {
 		return a.out.Segment(ctx, audioRendition, *held) //nolint:wrapcheck // the callee's
 	}
@@ -140,28 +144,4 @@ func (a *audioOutput) finish(ctx context.Context) error {
 	}
 	a.held.Last = true
 	return a.out.Segment(ctx, audioRendition, *a.held) //nolint:wrapcheck // the callee's
-}
-
-// audioMoof writes the moof box for samples of track 1 and the header of the mdat box that follows it.
-func audioMoof(sequence uint32, decodeTime uint64, samples []sample, size int) []byte {
-	const fixed = 8 + 16 + 8 + 16 + 20 + 20 // moof, mfhd, traf, tfhd, tfdt, trun
-	u32 := binary.BigEndian.AppendUint32
-	moof := fixed + 8*len(samples)
-	header := func(b []byte, size int, kind string) []byte { return append(u32(b, uint32(size)), kind...) } //nolint:gosec // small
-	b := header(make([]byte, 0, moof+8+size), moof, "moof")
-	b = header(b, 16, "mfhd")
-	b = u32(u32(b, 0), sequence)
-	b = header(b, moof-24, "traf")
-	b = header(b, 16, "tfhd")
-	b = u32(u32(b, 0x020000), 1) // default-base-is-moof
-	b = header(b, 20, "tfdt")
-	b = binary.BigEndian.AppendUint64(u32(b, 1<<24), decodeTime)
-	b = header(b, 20+8*len(samples), "trun")
-	b = u32(b, trunDataOffset|trunDuration|trunSize)
-	b = u32(b, uint32(len(samples))) //nolint:gosec // small
-	b = u32(b, uint32(moof+8))       //nolint:gosec // small
-	for _, s := range samples {
-		b = u32(u32(b, s.duration), s.size)
-	}
-	return header(b, size+8, "mdat")
 }

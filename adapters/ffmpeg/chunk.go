@@ -22,9 +22,9 @@ func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out co
 	if err != nil {
 		return err
 	}
-	rungs := make([]*rungOutput, len(job.Plan.Rungs))
+	rungs := make([]*rungOutput, len(job.Plan.Encoded()))
 	outputs := make([]func(io.Reader) error, 0, len(rungs)+3)
-	for i, r := range job.Plan.Rungs {
+	for i, r := range job.Plan.Encoded() {
 		rungs[i] = newRungOutput(job, r, out)
 		outputs = append(outputs, func(pipe io.Reader) error { return rungs[i].drain(ctx, pipe) })
 	}
@@ -51,7 +51,7 @@ func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out co
 	}
 	if job.Poster && poster.image.Len() > 0 {
 		at := job.Plan.FrameRate.Seconds(job.Plan.Chunks[job.Chunk].Start)
-		w, h := posterSize(job.Plan.Rungs[0])
+		w, h := posterSize(job.Plan.Encoded()[0])
 		return out.Poster(ctx, commands.PosterImage{Data: poster.image.Bytes(), Width: w, Height: h, Time: at + poster.time()}) //nolint:wrapcheck // the callee's
 	}
 	return nil
@@ -78,13 +78,15 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	}
 	first := 3
 	args = append(args, "-i", inputMark, "-filter_complex_threads", threads,
-		"-filter_complex", graph(job, p, first+len(plan.Rungs)))
+		"-filter_complex", graph(job, p, first+len(plan.Encoded())))
 	gop := strconv.Itoa(plan.GOP)
-	for i, r := range plan.Rungs {
+	forced := forcedKeyframes(plan, chunk)
+	for i, r := range plan.Encoded() {
 		args = append(args, "-map", fmt.Sprintf("[v%d]", i), "-map_metadata", "-1", "-dn", "-sn",
 			"-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high", "-threads", threads,
 			"-maxrate", strconv.Itoa(r.MaxRate), "-bufsize", strconv.Itoa(2*r.MaxRate),
-			"-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-flags", "+cgop",
+			"-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-flags", "+cgop")
+		args = append(append(args, forced...),
 			"-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
 			"-avoid_negative_ts", "disabled", "-video_track_timescale", strconv.Itoa(plan.FrameRate.Num),
 			"-movflags", "+frag_keyframe+empty_moov+default_base_moof+skip_trailer", "-fflags", "+bitexact",
@@ -92,9 +94,26 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	}
 	if job.Poster {
 		args = append(args, "-map", "[poster]", "-map_metadata", "-1", "-frames:v", "1", "-c:v", "mjpeg", "-q:v", "3",
-			"-fflags", "+bitexact", "-f", "image2pipe", fmt.Sprintf("pipe:%d", first+len(plan.Rungs)))
+			"-fflags", "+bitexact", "-f", "image2pipe", fmt.Sprintf("pipe:%d", first+len(plan.Encoded())))
 	}
 	return args
+}
+
+// forcedKeyframes asks for a keyframe where a segment begins off the grid of keyframes.
+func forcedKeyframes(plan domain.Plan, chunk domain.Chunk) []string {
+	if len(plan.Starts) == 0 {
+		return nil
+	}
+	var times []string
+	for at := plan.SegmentEnd(chunk.Start); at < chunk.Start+chunk.Frames; at = plan.SegmentEnd(at) {
+		// A bit early, since FFmpeg rounds to whole frames what these digits leave.
+		seconds := (float64(at-chunk.Start) - 0.25) / plan.FrameRate.Float()
+		times = append(times, strconv.FormatFloat(seconds, 'f', 6, 64))
+	}
+	if len(times) == 0 {
+		return nil
+	}
+	return []string{"-force_key_frames", strings.Join(times, ",")}
 }
 
 // rungOutput turns one pipe into segments.
@@ -114,6 +133,8 @@ type rungOutput struct {
 
 	isFirst, isLast bool   // the chunk's place in the plan
 	head, end       []byte // its first and last segment, where they are checked
+	headFrames      int
+	endFrames       int
 }
 
 // segment is one media segment that is being filled.
@@ -163,7 +184,9 @@ func (o *rungOutput) add(ctx context.Context, f *fragment) error {
 	if want := o.origin + uint64(o.frames*den); f.decodeTime != want { //nolint:gosec // not negative
 		return o.offGrid("fragment %d begins at %d, not at %d", o.fragments, f.decodeTime, want)
 	}
-	if want := min(o.plan.GOP, o.chunk.Frames-o.frames); len(f.samples) != want {
+	at := o.chunk.Start + o.frames
+	segmentEnd := min(o.plan.SegmentEnd(at), o.chunk.Start+o.chunk.Frames)
+	if want := min(o.plan.GOP, segmentEnd-at); len(f.samples) != want {
 		return o.offGrid("fragment %d has %d frames, not %d", o.fragments, len(f.samples), want)
 	}
 	for i, s := range f.samples {
@@ -171,8 +194,7 @@ func (o *rungOutput) add(ctx context.Context, f *fragment) error {
 			return o.offGrid("fragment %d, frame %d lasts %d, not %d, keyframe %t", o.fragments, i, s.duration, den, s.sync)
 		}
 	}
-	start := o.chunk.Start + o.frames
-	if err := f.retime(uint32(start/o.plan.GOP+1), uint64(start)*uint64(den), o.shift); err != nil { //nolint:gosec // bounded by the plan
+	if err := f.retime(uint32(at+1), uint64(at)*uint64(den), o.shift); err != nil { //nolint:gosec // bounded by the plan
 		return err
 	}
 	if o.total += int64(len(f.moof) + len(f.mdat)); o.total > o.most() {
@@ -186,7 +208,7 @@ func (o *rungOutput) add(ctx context.Context, f *fragment) error {
 	o.segment.frames += len(f.samples)
 	o.frames += len(f.samples)
 	o.fragments++
-	if o.segment.frames < o.plan.SegmentFrames && o.frames < o.chunk.Frames {
+	if at+len(f.samples) < segmentEnd {
 		return nil
 	}
 	return o.flush(ctx)
@@ -201,10 +223,10 @@ func (o *rungOutput) flush(ctx context.Context) error {
 	s := o.segment
 	last := o.frames == o.chunk.Frames
 	if o.isFirst && o.next == 0 {
-		o.head = bytes.Clone(s.data)
+		o.head, o.headFrames = bytes.Clone(s.data), s.frames
 	}
 	if o.isLast && last {
-		o.end = bytes.Clone(s.data)
+		o.end, o.endFrames = bytes.Clone(s.data), s.frames
 	}
 	err := o.out.Segment(ctx, o.rung.Name, commands.MediaSegment{
 		Index: o.next, Data: s.data, Duration: o.plan.FrameRate.Seconds(s.frames), Keyframes: s.keyframes, Last: last,

@@ -195,7 +195,7 @@ func TestAudioComesInSegmentsOnTheGrid(t *testing.T) {
 	}
 	at := 0.0
 	for i, s := range r.segments["audio"] {
-		if off := math.Abs(at - float64(i)*plan.SegmentSeconds()); off > 1024.0/48000 {
+		if off := math.Abs(at - float64(i)*plan.FrameRate.Seconds(plan.SegmentFrames)); off > 1024.0/48000 {
 			t.Errorf("segment %d begins %.4f s beside the grid", i, off)
 		}
 		at += s.Duration

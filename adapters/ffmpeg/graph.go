@@ -39,11 +39,11 @@ func graph(job commands.ChunkJob, p probe, free int) string {
 		steps = append(steps, "tpad=stop=-1:stop_mode=clone") // sound may go on after the picture
 	}
 	steps = append(steps, fmt.Sprintf("trim=end_frame=%d", chunk.Frames), "setpts=N")
-	steps = append(steps, colours(src, p, plan.Rungs[0])...)
+	steps = append(steps, colours(src, p, plan.Encoded()[0])...)
 
-	branches := len(plan.Rungs)
+	branches := len(plan.Encoded())
 	var names, tails strings.Builder
-	for i, r := range plan.Rungs {
+	for i, r := range plan.Encoded() {
 		fmt.Fprintf(&names, "[s%d]", i)
 		fmt.Fprintf(&tails, ";[s%d]scale=%d:%d:flags=bicubic:out_color_matrix=bt709:out_range=tv,setsar=1,format=yuv420p[v%d]", i, r.Width, r.Height, i)
 	}
@@ -51,7 +51,7 @@ func graph(job commands.ChunkJob, p probe, free int) string {
 		branches++
 		names.WriteString("[sp]")
 		every := max(1, int(math.Round(plan.FrameRate.Float()/2)))
-		w, h := posterSize(plan.Rungs[0])
+		w, h := posterSize(plan.Encoded()[0])
 		fmt.Fprintf(&tails, `;[sp]trim=end_frame=%d,select=not(mod(n\,%d)),scale=%d:%d:flags=bicubic:out_color_matrix=bt601:out_range=pc,`+
 			`setsar=1,format=yuvj420p,thumbnail=%d,metadata=mode=add:key=poster:value=1,metadata=mode=print:file=pipe\\:%d:direct=1[poster]`,
 			every*posterFrames, every, w, h, posterFrames, posterTimes)

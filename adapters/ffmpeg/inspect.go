@@ -122,6 +122,7 @@ func describe(p probe, t *timing, m measured) domain.SourceInfo {
 	if s.OneChunk == "" && p.container.demuxer == "matroska" && (p.duration == "" || p.duration == "N/A") {
 		s.OneChunk = "the WebM file has no index, as browsers record it"
 	}
+	s.Remux = remuxable(p, t, m, s)
 	if p.audio != nil && t.audio > 0 {
 		rate, _ := strconv.Atoi(p.audio.SampleRate)
 		s.Audio = &domain.AudioInfo{

@@ -19,6 +19,8 @@ type stream struct {
 	Index       int               `json:"index"`
 	Type        string            `json:"codec_type"`
 	Codec       string            `json:"codec_name"`
+	Profile     string            `json:"profile"`
+	Level       int               `json:"level"`
 	PixelFormat string            `json:"pix_fmt"`
 	Width       int               `json:"width"`
 	Height      int               `json:"height"`

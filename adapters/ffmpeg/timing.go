@@ -18,7 +18,11 @@ import (
 type timing struct {
 	video     []int64 // presentation times, sorted after the scan
 	keyframes []int64
-	lastFrame int64 // duration of a frame as the packets tell it; 0 when they do not
+	joints    []int64 // keyframes that no picture reaches across
+	latest    int64   // of video so far
+	bytes     int64   // of all video packets
+	cut       bool    // an edit list cuts pictures off
+	lastFrame int64   // duration of a frame as the packets tell it; 0 when they do not
 	audioEnd  int64
 	audio     int // packets
 	unordered int // video packets without a time
@@ -31,7 +35,7 @@ const maxPackets = 12 * 3600 * 240
 func (e *Encoder) scan(ctx context.Context, path string, p probe) (*timing, error) {
 	t := &timing{}
 	args := append([]string{"-v", "error"}, e.inputArgs(p.container)...)
-	args = append(args, "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time,flags", "-of", "csv=p=0", "-o", "pipe:3", inputMark)
+	args = append(args, "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time,size,flags", "-of", "csv=p=0", "-o", "pipe:3", inputMark)
 	res, err := e.run(ctx, process{program: e.ffprobe, input: path, args: args, outputs: []func(io.Reader) error{
 		func(r io.Reader) error {
 			lines := bufio.NewScanner(r)
@@ -54,15 +58,19 @@ func (e *Encoder) scan(ctx context.Context, path string, p probe) (*timing, erro
 	return t, nil
 }
 
-// packet reads "0,0.066733,0.000000,0.033367,K_".
+// packet reads "0,0.066733,0.000000,0.033367,4711,K_".
 func (t *timing) packet(line string, p probe) error {
 	f := strings.Split(line, ",")
-	if len(f) < 5 {
+	if len(f) < 6 {
 		return nil
 	}
 	index, _ := strconv.Atoi(f[0])
 	isVideo, isAudio := index == p.video.Index, p.audio != nil && index == p.audio.Index
-	if !isVideo && !isAudio || len(f[4]) > 1 && f[4][1] == 'D' { // D: an edit list cuts it off
+	if !isVideo && !isAudio {
+		return nil
+	}
+	if len(f[5]) > 1 && f[5][1] == 'D' { // an edit list cuts it off
+		t.cut = t.cut || isVideo
 		return nil
 	}
 	at, ok := micros(f[1])
@@ -78,10 +86,10 @@ func (t *timing) packet(line string, p probe) error {
 		if len(t.video) >= maxPackets {
 			return &domain.Failure{Code: domain.TooLong, Detail: "the video has too many frames"}
 		}
-		t.video = append(t.video, at)
-		if f[4][0] == 'K' {
-			t.keyframes = append(t.keyframes, at)
+		if n, err := strconv.ParseInt(f[4], 10, 64); err == nil {
+			t.bytes += max(0, n)
 		}
+		t.picture(at, f[5][0] == 'K')
 		t.lastFrame = max(t.lastFrame, 0)
 		if length > 0 && length < 60e6 {
 			t.lastFrame = length
@@ -93,6 +101,23 @@ func (t *timing) packet(line string, p probe) error {
 		}
 	}
 	return nil
+}
+
+// picture takes the next picture in the order of decoding.
+func (t *timing) picture(at int64, keyframe bool) {
+	switch n := len(t.joints); {
+	case keyframe:
+		t.keyframes = append(t.keyframes, at)
+		if len(t.video) == 0 || at > t.latest {
+			t.joints = append(t.joints, at)
+		}
+	case n > 0 && at < t.joints[n-1]: // shown before the keyframe and decoded after it: it needs the pictures before
+		t.joints = t.joints[:n-1]
+	}
+	if len(t.video) == 0 || at > t.latest {
+		t.latest = at
+	}
+	t.video = append(t.video, at)
 }
 
 func micros(s string) (int64, bool) {

@@ -26,19 +26,15 @@ func (e *Encoder) checkEnds(ctx context.Context, rungs []*rungOutput) error {
 }
 
 func (e *Encoder) checkRung(ctx context.Context, r *rungOutput) error {
-	want := 0
-	if r.head != nil {
-		want = min(r.plan.SegmentFrames, r.chunk.Frames)
-	}
+	want := r.headFrames
 	end := r.end
 	if r.head != nil && r.next == 1 {
 		end = nil // the same one
 	}
 	if end != nil {
-		want += (r.chunk.Frames-1)%r.plan.SegmentFrames + 1
+		want += r.endFrames
 	}
-	got, res, err := e.decode(ctx, "", io.MultiReader(bytes.NewReader(r.init), bytes.NewReader(r.head), bytes.NewReader(end)), 1,
-		[]string{"-protocol_whitelist", "pipe", "-f", "mov", "-i", "pipe:0", "-map", "0:v:0"})
+	got, res, err := e.decodeSegments(ctx, r.init, r.head, end)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.rung.Name, err)
 	}
@@ -48,12 +44,18 @@ func (e *Encoder) checkRung(ctx context.Context, r *rungOutput) error {
 	return nil
 }
 
+// decodeSegments decodes segments of one rendition and counts the frames.
+func (e *Encoder) decodeSegments(ctx context.Context, init, head, end []byte) (frames int, res result, err error) {
+	return e.decode(ctx, "", io.MultiReader(bytes.NewReader(init), bytes.NewReader(head), bytes.NewReader(end)), 1,
+		[]string{"-protocol_whitelist", "pipe", "-f", "mov", "-i", "pipe:0", "-map", "0:v:0"})
+}
+
 // decode runs a decode to nothing and counts the frames.
 func (e *Encoder) decode(
 	ctx context.Context, input string, stdin io.Reader, threads int, args []string,
 ) (frames int, res result, err error) {
 	argv := append([]string{"-nostdin", "-hide_banner", "-v", "error", "-threads", strconv.Itoa(threads)}, args...)
-	argv = append(argv, "-vsync", "passthrough", "-f", "null", "-progress", "pipe:3", "-")
+	argv = append(argv, "-vsync", "passthrough", "-enc_time_base", "-1", "-f", "null", "-progress", "pipe:3", "-")
 	res, err = e.run(ctx, process{program: e.ffmpeg, input: input, stdin: stdin, args: argv, outputs: []func(io.Reader) error{
 		func(r io.Reader) error {
 			lines := bufio.NewScanner(r)

@@ -48,17 +48,19 @@ func (e *Encoder) before(ctx context.Context, kind commands.TaskKind, chunk, seg
 func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out commands.Output) error {
 	plan, chunk := job.Plan, job.Plan.Chunks[job.Chunk]
 	n := plan.Segments(chunk)
-	for _, rung := range plan.Rungs {
+	for _, rung := range plan.Encoded() {
 		if err := out.Init(ctx, rung.Name, "avc1.64001f", []byte("init of "+rung.Name)); err != nil {
 			return err
 		}
 	}
+	at := chunk.Start
 	for i := range n {
 		if err := e.before(ctx, commands.TaskChunk, job.Chunk, i); err != nil {
 			return err
 		}
-		frames := min(plan.SegmentFrames, chunk.Frames-i*plan.SegmentFrames)
-		for _, rung := range plan.Rungs {
+		frames := min(plan.SegmentEnd(at), chunk.Start+chunk.Frames) - at
+		at += frames
+		for _, rung := range plan.Encoded() {
 			s := commands.MediaSegment{
 				Index: i, Data: make([]byte, rung.MaxRate/100), Duration: plan.FrameRate.Seconds(frames), Last: i == n-1,
 				Keyframes: []domain.Keyframe{{Offset: 0, Length: int64(rung.MaxRate / 1000)}},
@@ -74,13 +76,35 @@ func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out co
 	return nil
 }
 
+// Remux implements commands.Encoder.
+func (e *Encoder) Remux(ctx context.Context, job commands.RemuxJob, out commands.Output) error {
+	plan := job.Plan
+	if err := out.Init(ctx, domain.RemuxName, "avc1.64001f", []byte("init of the source")); err != nil {
+		return err
+	}
+	for i, at := range plan.Starts {
+		if err := e.before(ctx, commands.TaskRemux, 0, i); err != nil {
+			return err
+		}
+		s := commands.MediaSegment{
+			Index: i, Data: fmt.Appendf(nil, "segment %d of the source", i),
+			Duration: plan.FrameRate.Seconds(plan.SegmentEnd(at) - at), Last: i == len(plan.Starts)-1,
+			Keyframes: []domain.Keyframe{{Length: 8}},
+		}
+		if err := out.Segment(ctx, domain.RemuxName, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // EncodeAudio implements commands.Encoder.
 func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out commands.Output) error {
 	if err := out.Init(ctx, "audio", "mp4a.40.2", []byte("init of the audio")); err != nil {
 		return err
 	}
 	total := job.Plan.FrameRate.Seconds(job.Plan.Frames)
-	length := job.Plan.SegmentSeconds()
+	length := job.Plan.FrameRate.Seconds(job.Plan.SegmentFrames)
 	n := max(1, int(math.Ceil(total/length)))
 	for i := range n {
 		if err := e.before(ctx, commands.TaskAudio, 0, i); err != nil {

@@ -157,6 +157,8 @@ func eventSummary(e domain.Event) string {
 		return fmt.Sprintf("%d renditions in %d chunks", len(e.Plan.Rungs), len(e.Plan.Chunks))
 	case domain.ChunkTranscoded:
 		return fmt.Sprintf("chunk %d", e.Chunk)
+	case domain.SourceRemuxed:
+		return fmt.Sprintf("part %d, %d segments", e.Part, len(e.Segments))
 	case domain.AudioTranscoded:
 		return fmt.Sprintf("part %d, %d segments", e.Part, len(e.Segments))
 	case domain.RenditionProduced:

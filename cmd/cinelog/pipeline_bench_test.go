@@ -153,7 +153,7 @@ func throughFFmpeg(b *testing.B, clip string) (wall, cpu time.Duration) {
 	args = append(append(args, maps...), "-map", "0:a:0", "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high",
 		"-g", gop, "-keyint_min", gop, "-sc_threshold", "0")
 	args = append(append(args, rates...), "-c:a", "aac", "-b:a", "128000", "-ac", "2", "-ar", "48000",
-		"-f", "hls", "-hls_time", strconv.FormatFloat(plan.SegmentSeconds(), 'f', -1, 64), "-hls_playlist_type", "vod",
+		"-f", "hls", "-hls_time", strconv.FormatFloat(plan.FrameRate.Seconds(plan.SegmentFrames), 'f', -1, 64), "-hls_playlist_type", "vod",
 		"-hls_segment_type", "fmp4", "-var_stream_map", streams.String()+"a:0,agroup:sound", "-master_pl_name", "master.m3u8",
 		"-hls_segment_filename", "rung%v-%03d.m4s", "rung%v.m3u8")
 	cmd := exec.CommandContext(b.Context(), "ffmpeg", args...)
