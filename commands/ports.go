@@ -128,7 +128,9 @@ type Task struct {
 	Priority int            `json:"priority,omitempty"`
 }
 
-// What somebody waits for goes first: the first look and the first chunk of every video before the later chunks of any.
+// What somebody waits for goes first: the first look, the sound, and the first chunk or the source's own pictures of every
+// video before the later chunks of any. Of those, each doubling of its number puts a chunk behind by one: what is to be
+// done of a short video is not behind all of a long one.
 const (
 	PriorityFirst = 10
 	PriorityRest  = 0

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -125,8 +126,8 @@ func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int
 		if v.NeedsChunk(attempt, chunk) != nil {
 			continue
 		}
-		priority := PriorityRest
-		if chunk == 0 && !remuxed { // else nobody waits for it
+		priority := PriorityRest - bits.Len(uint(chunk)) //nolint:gosec // not negative
+		if chunk == 0 && !remuxed {                      // else nobody waits for it
 			priority = PriorityFirst
 		}
 		tasks = append(tasks, Task{Kind: TaskChunk, Video: id, Attempt: attempt, Chunk: chunk, Priority: priority})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,17 +64,17 @@ func TestTasksComeByPriorityAndAgainAfterAnError(t *testing.T) {
 	t.Parallel()
 	q := queues(t, bus.Options{MaxReceive: 2})
 	declare(t, q, messaging.TopicTasks, "transcoder")
-	later := commands.Task{Kind: commands.TaskChunk, Video: "v", Attempt: 3, Chunk: 7, Priority: commands.PriorityRest}
-	first := commands.Task{Kind: commands.TaskInspect, Video: "v", Attempt: 3, Priority: commands.PriorityFirst}
+	later := commands.Task{Kind: commands.TaskChunk, Video: "v", Attempt: 3, Chunk: 7, Priority: -3}
+	first := commands.Task{Kind: commands.TaskSweep, Video: "v", Attempt: 3, Priority: commands.PriorityRest}
 	if err := messaging.NewTasks(q.Publisher()).Send(t.Context(), later, first); err != nil {
 		t.Fatal(err)
 	}
 	tries := make(chan commands.Task)
 	running(t, func(ctx context.Context) error {
-		return messaging.ConsumeTasks(ctx, messaging.Consumer{Subscriber: q.Subscriber("transcoder")},
+		return messaging.ConsumeTasks(ctx, messaging.Consumer{Subscriber: q.Subscriber("transcoder"), Topic: messaging.TopicTasks},
 			func(_ context.Context, task commands.Task) error {
 				tries <- task
-				if task.Kind == commands.TaskInspect {
+				if task.Kind == commands.TaskSweep {
 					return errors.New("not yet")
 				}
 				return nil
@@ -100,6 +101,37 @@ func TestTasksComeByPriorityAndAgainAfterAnError(t *testing.T) {
 		if task, ok := messaging.DecodeTask(l.Payload); !ok || task != first || l.Attempts != 2 || l.Reason != "not yet" {
 			t.Errorf("dead letter %+v", l)
 		}
+	}
+}
+
+// Each step of the priority is worth a minute of waiting, and no more.
+func TestNoPriorityWaitsForEver(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	q := queues(t, bus.Options{Now: func() time.Time { return now }})
+	declare(t, q, messaging.TopicTasks, "transcoder")
+	tasks := messaging.NewTasks(q.Publisher())
+	send := func(chunk, priority int) {
+		err := tasks.Send(t.Context(), commands.Task{Kind: commands.TaskChunk, Video: "v", Chunk: chunk, Priority: priority})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(1, -2)
+	now = now.Add(119 * time.Second)
+	send(2, 0) // 1 s before the other one's two minutes are over
+	now = now.Add(2 * time.Second)
+	send(3, 0)
+	came := make(chan commands.Task)
+	running(t, func(ctx context.Context) error {
+		return messaging.ConsumeTasks(ctx, messaging.Consumer{Subscriber: q.Subscriber("transcoder"), Topic: messaging.TopicTasks},
+			func(_ context.Context, task commands.Task) error {
+				came <- task
+				return nil
+			})
+	})
+	if got := []int{wait(t, came).Chunk, wait(t, came).Chunk, wait(t, came).Chunk}; !slices.Equal(got, []int{2, 1, 3}) {
+		t.Errorf("they came in the order %v", got)
 	}
 }
 

@@ -192,12 +192,21 @@ func (s *store) put(ctx context.Context, queues []*queue, msgs []*message.Messag
 			payload = []byte{}
 		}
 		for _, k := range queues {
-			if _, err := s.insert.ExecContext(ctx, k.topic, k.group, m.UUID, string(metadata), payload, messaging.Priority(m.Metadata), now); err != nil {
+			if _, err := s.insert.ExecContext(ctx, k.topic, k.group, m.UUID, string(metadata), payload, rank(m.Metadata, now), now); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// rank says where a message stands that has a priority: each step of it is worth a minute of waiting, so that nothing
+// waits for ever. Messages without one are handed out as they came.
+func rank(metadata message.Metadata, now int64) int64 {
+	if metadata.Get(messaging.MetaPriority) == "" {
+		return 0
+	}
+	return int64(messaging.Priority(metadata))*time.Minute.Milliseconds() - now
 }
 
 // leased is a message in a handler's hands. lease is the proof of that: once somebody else has the message, it is

@@ -3,6 +3,7 @@ package messaging_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,14 +20,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type transport struct {
 	messages  chan *message.Message
 	published []*message.Message
+	topics    []string // of each
 }
 
 func (s *transport) Subscribe(context.Context, string) (<-chan *message.Message, error) {
 	return s.messages, nil
 }
 
-func (s *transport) Publish(_ string, msgs ...*message.Message) error {
+func (s *transport) Publish(topic string, msgs ...*message.Message) error {
 	s.published = append(s.published, msgs...)
+	for range msgs {
+		s.topics = append(s.topics, topic)
+	}
 	return nil
 }
 
@@ -117,6 +122,14 @@ func TestTasksComeAsTheyWereSent(t *testing.T) {
 			return nil
 		})
 	})
+	urgent := commands.Task{Kind: commands.TaskInspect, Video: "v", Attempt: 3, Priority: commands.PriorityFirst}
+	s = transport{}
+	if err := messaging.NewTasks(&s).Send(t.Context(), sent, urgent, sent); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{messaging.TopicUrgent, messaging.TopicTasks, messaging.TopicTasks}; !slices.Equal(s.topics, want) {
+		t.Errorf("sent to %v, want %v", s.topics, want)
+	}
 	if _, ok := messaging.DecodeTask([]byte(`{"video":"v"}`)); ok {
 		t.Error("read a task that has no kind")
 	}

@@ -18,8 +18,11 @@ import (
 const (
 	// TopicEvents carries every event of the log, as CloudEvents.
 	TopicEvents = "events"
-	// TopicTasks carries work for competing workers: all of them are one consumer group.
-	TopicTasks = "tasks"
+	// TopicUrgent carries the work that somebody waits for, and TopicTasks the rest, for competing workers: all of them
+	// are one consumer group. They are two because no transport but SQLite's knows an order but that of arrival, and so
+	// that short work finds a worker beside the long.
+	TopicUrgent = "urgent"
+	TopicTasks  = "tasks"
 )
 
 // Metadata of messages.
@@ -29,7 +32,8 @@ const (
 	MetaType     = "type"
 	MetaVideo    = "video"
 	MetaPosition = "position"
-	// MetaPriority, set by a publisher, is a number: messages with a higher one are handed out first. 0 by default.
+	// MetaPriority, set by a publisher, is a number, 0 by default. Where the transport can do that, a message is handed
+	// out as if it had come a minute earlier for each: those with a higher one first, and none waits for ever.
 	MetaPriority = "priority"
 	// MetaReceiveCount, set by a subscriber, says how often the message was handed out, this time included.
 	MetaReceiveCount = "receive_count"

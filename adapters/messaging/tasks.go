@@ -17,34 +17,43 @@ type Tasks struct{ pub message.Publisher }
 
 var _ commands.Tasks = (*Tasks)(nil)
 
-// NewTasks returns the port that sends tasks to TopicTasks.
+// TaskTopics are the topics of tasks, the one that is waited for first.
+func TaskTopics() []string { return []string{TopicUrgent, TopicTasks} }
+
+// NewTasks returns the port that sends tasks to the topic that is theirs.
 func NewTasks(pub message.Publisher) *Tasks { return &Tasks{pub: pub} }
 
-// Send stores the tasks, all or (where the publisher can do that) none.
+// Send stores the tasks: all of a topic or, where the publisher cannot do that, some.
 func (t *Tasks) Send(ctx context.Context, tasks ...commands.Task) error {
-	if len(tasks) == 0 {
-		return nil
-	}
-	msgs := make([]*message.Message, len(tasks))
-	for i, task := range tasks {
+	byTopic := map[string][]*message.Message{}
+	for _, task := range tasks {
 		body, err := json.Marshal(task)
 		if err != nil {
 			return fmt.Errorf("send task: %w", err)
 		}
-		msgs[i] = message.NewMessageWithContext(ctx, watermill.NewUUID(), body)
-		msgs[i].Metadata.Set(MetaPriority, strconv.Itoa(task.Priority))
-		msgs[i].Metadata.Set(MetaType, string(task.Kind))
-		msgs[i].Metadata.Set(MetaVideo, string(task.Video))
+		msg := message.NewMessageWithContext(ctx, watermill.NewUUID(), body)
+		msg.Metadata.Set(MetaPriority, strconv.Itoa(task.Priority))
+		msg.Metadata.Set(MetaType, string(task.Kind))
+		msg.Metadata.Set(MetaVideo, string(task.Video))
+		topic := TopicTasks
+		if task.Priority >= commands.PriorityFirst {
+			topic = TopicUrgent
+		}
+		byTopic[topic] = append(byTopic[topic], msg)
 	}
-	if err := t.pub.Publish(TopicTasks, msgs...); err != nil {
-		return fmt.Errorf("send tasks: %w", err)
+	for _, topic := range TaskTopics() {
+		if msgs := byTopic[topic]; len(msgs) > 0 {
+			if err := t.pub.Publish(topic, msgs...); err != nil {
+				return fmt.Errorf("send tasks: %w", err)
+			}
+		}
 	}
 	return nil
 }
 
-// ConsumeTasks hands tasks to handle. ctx ends when the task's lease is lost: the work must stop then.
+// ConsumeTasks hands the tasks of one of TaskTopics to handle. ctx ends when the task's lease is lost: the work must stop
+// then.
 func ConsumeTasks(ctx context.Context, c Consumer, handle func(ctx context.Context, task commands.Task) error) error {
-	c.Topic = TopicTasks
 	return Consume(ctx, c, func(ctx context.Context, msg *message.Message) error {
 		var task commands.Task
 		if err := json.Unmarshal(msg.Payload, &task); err != nil {
@@ -54,7 +63,7 @@ func ConsumeTasks(ctx context.Context, c Consumer, handle func(ctx context.Conte
 	})
 }
 
-// DecodeTask reads the task of a message on TopicTasks, for whoever deals with dead letters; ok is false when it holds
+// DecodeTask reads the task of a message on one of TaskTopics, for whoever deals with dead letters; ok is false when it holds
 // none.
 func DecodeTask(payload []byte) (task commands.Task, ok bool) {
 	return task, json.Unmarshal(payload, &task) == nil && task.Kind != ""

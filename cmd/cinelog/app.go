@@ -195,17 +195,23 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	})
 	slots := cmp.Or(a.cpus, runtime.NumCPU())
 	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: a.log, Slots: slots, CPUs: slots}
-	a.part(func(ctx context.Context) error {
-		return messaging.ConsumeTasks(ctx, messaging.Consumer{
-			Subscriber: a.bus.Subscriber(groupWorkers), Concurrency: slots, Log: a.log,
-		}, worker.Handle)
-	})
-	a.deadLetters(messaging.TopicTasks, groupWorkers, func(ctx context.Context, l messaging.DeadLetter) error {
-		if task, ok := messaging.DecodeTask(l.Payload); ok {
-			return worker.GiveUp(ctx, task, l.Attempts)
+	for _, topic := range messaging.TaskTopics() {
+		places := slots
+		if topic == messaging.TopicUrgent {
+			places += lookers
 		}
-		return nil
-	})
+		a.part(func(ctx context.Context) error {
+			return messaging.ConsumeTasks(ctx, messaging.Consumer{
+				Subscriber: a.bus.Subscriber(groupWorkers), Topic: topic, Concurrency: places, Log: a.log,
+			}, worker.Handle)
+		})
+		a.deadLetters(topic, groupWorkers, func(ctx context.Context, l messaging.DeadLetter) error {
+			if task, ok := messaging.DecodeTask(l.Payload); ok {
+				return worker.GiveUp(ctx, task, l.Attempts)
+			}
+			return nil
+		})
+	}
 	if a.media.abortStale != nil {
 		a.part(a.dropStaleUploads)
 	}
@@ -219,6 +225,10 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	}
 	return nil
 }
+
+// lookers is how much urgent work that needs no place of an encoder (the look at a source, its remux, its sound) is done
+// beside all first chunks that wait for one.
+const lookers = 2
 
 // dropStaleUploads frees what uploads to storage hold that a crash cut off: nobody sees them, but they cost.
 func (a *app) dropStaleUploads(ctx context.Context) error {

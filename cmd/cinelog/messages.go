@@ -27,6 +27,7 @@ const (
 func consumerGroups() map[string][]string {
 	return map[string][]string{
 		messaging.TopicEvents: {groupTranscoding, groupProjector, groupAnalytics},
+		messaging.TopicUrgent: {groupWorkers},
 		messaging.TopicTasks:  {groupWorkers},
 	}
 }

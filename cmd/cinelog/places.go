@@ -337,7 +337,7 @@ func (o *opener) awsOptions(ctx context.Context, at place) (aws.Options, error) 
 
 func awsTopics() (topics []aws.Topic) {
 	for topic, groups := range consumerGroups() {
-		t := aws.Topic{Name: topic, Work: topic == messaging.TopicTasks}
+		t := aws.Topic{Name: topic, Work: topic != messaging.TopicEvents}
 		for _, group := range groups {
 			t.Groups = append(t.Groups, aws.Group{Name: group, Types: wantedTypes(group)})
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/cinelog/cinelog/adapters/aws"
 	"github.com/cinelog/cinelog/adapters/messaging"
@@ -142,8 +143,9 @@ func (p provisionCmd) printPolicies(ctx context.Context, c *console, o *opener) 
 		{roleRelay, aws.Rights{Publish: []string{messaging.TopicEvents}}, false},
 		{roleProjector, aws.Rights{Consume: consume(messaging.TopicEvents, groupProjector)}, false},
 		{roleTranscoder, aws.Rights{
-			Publish: []string{messaging.TopicTasks},
-			Consume: append(consume(messaging.TopicEvents, groupTranscoding), consume(messaging.TopicTasks, groupWorkers)...),
+			Publish: messaging.TaskTopics(),
+			Consume: slices.Concat(consume(messaging.TopicEvents, groupTranscoding),
+				consume(messaging.TopicUrgent, groupWorkers), consume(messaging.TopicTasks, groupWorkers)),
 		}, true},
 		{roleAnalytics, aws.Rights{Consume: consume(messaging.TopicEvents, groupAnalytics)}, false},
 		{"dlq", aws.Rights{DeadLetters: true}, false},
