@@ -79,13 +79,13 @@ func TestTheFirstChunkRunsAloneWithTheSound(t *testing.T) {
 	})
 }
 
-// A source that cannot be cut is one chunk for as long as it takes: nobody else shall wait for that.
+// An only chunk has nobody who waits for it more than for another: it leaves room.
 func TestAnOnlyChunkLeavesRoomForOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPipeline(t)
 		p.encoder.Source = domain.SourceInfo{
-			Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 60, Frames: 1500, OneChunk: "no index",
+			Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 4, Frames: 100, NoSeek: "no index",
 		}
 		w := &atWork{there: map[commands.TaskKind][]int{}, gates: map[commands.TaskKind]chan struct{}{
 			commands.TaskChunk: make(chan struct{}),

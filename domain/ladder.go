@@ -33,7 +33,7 @@ type Plan struct {
 	Rungs         []Rung     `json:"rungs"`            // highest first
 	Chunks        []Chunk    `json:"chunks"`
 	Audio         *AudioPlan `json:"audio,omitempty"`
-	OneChunk      string     `json:"one_chunk,omitempty"` // why there is only one chunk, where that is not by length
+	NoSeek        string     `json:"one_chunk,omitempty"` // why every chunk reads the source from its start, see chunks
 }
 
 // AudioPlan is what will be made of the audio track.
@@ -165,7 +165,7 @@ func PlanTranscode(s SourceInfo) Plan {
 		GOP:           gop,
 		SegmentFrames: gop * gopsPerSegment,
 		Rungs:         Ladder(s.Width, s.Height),
-		OneChunk:      s.OneChunk,
+		NoSeek:        s.NoSeek,
 	}
 	if s.Audio != nil {
 		p.Audio = &AudioPlan{
@@ -178,10 +178,9 @@ func PlanTranscode(s SourceInfo) Plan {
 	return p
 }
 
+// chunks lays the chunks out. Those of a source that cannot be sought grow, since each decodes all that is before it: so
+// the first is there as soon, and all together decode the source less than twice.
 func chunks(p Plan) []Chunk {
-	if p.OneChunk != "" {
-		return []Chunk{{Start: 0, Frames: p.Frames}}
-	}
 	segments := p.Segments(Chunk{Frames: p.Frames})
 	perChunk := max(segmentsPerChunk, (segments+maxChunksPerVideo-1)/maxChunksPerVideo) * p.SegmentFrames
 	var cs []Chunk
@@ -191,7 +190,9 @@ func chunks(p Plan) []Chunk {
 			end = p.SegmentEnd(end)
 		}
 		cs = append(cs, Chunk{Start: start, Frames: end - start})
-		start = end
+		if start = end; p.NoSeek != "" {
+			perChunk *= 4
+		}
 	}
 	// A last chunk of a few frames would cost a whole encoder start: the one before takes it, if that is not the first.
 	if n := len(cs); n > 2 && cs[n-1].Frames < p.SegmentFrames {

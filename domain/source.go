@@ -54,8 +54,9 @@ type SourceInfo struct {
 	Audio       *AudioInfo `json:"audio,omitempty"`
 	// Remux is set where browsers play the pictures as they are.
 	Remux *RemuxInfo `json:"remux,omitempty"`
-	// OneChunk says why the source cannot be sought exactly and must be encoded in one piece; empty when it can.
-	OneChunk string `json:"one_chunk,omitempty"`
+	// NoSeek says why the source cannot be sought exactly, so that each of its chunks is read from the start on; empty
+	// when it can.
+	NoSeek string `json:"one_chunk,omitempty"`
 }
 
 // RemuxInfo is what must be known of pictures to serve them without encoding them again.

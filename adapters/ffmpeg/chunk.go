@@ -68,7 +68,7 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	threads := strconv.Itoa(cmp.Or(job.Threads, e.opts.Threads))
 	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-threads", threads}
 	args = append(args, e.inputArgs(p.container)...)
-	if chunk.Start > 0 {
+	if chunk.Start > 0 && plan.NoSeek == "" {
 		args = append(args, "-noaccurate_seek", "-ss", strconv.FormatFloat(plan.FrameRate.Seconds(chunk.Start), 'f', 6, 64))
 	}
 	if !job.Source.Interlaced && !job.Source.Alpha {

@@ -38,7 +38,11 @@ func graph(job commands.ChunkJob, p probe, free int) string {
 	if job.Chunk == len(plan.Chunks)-1 {
 		steps = append(steps, "tpad=stop=-1:stop_mode=clone") // sound may go on after the picture
 	}
-	steps = append(steps, fmt.Sprintf("trim=end_frame=%d", chunk.Frames), "setpts=N")
+	skip := 0
+	if plan.NoSeek != "" { // then the source was read from its start on
+		skip = chunk.Start
+	}
+	steps = append(steps, fmt.Sprintf("trim=start_frame=%d:end_frame=%d", skip, skip+chunk.Frames), "setpts=N")
 	steps = append(steps, colours(src, p, plan.Encoded()[0])...)
 
 	branches := len(plan.Encoded())

@@ -199,7 +199,7 @@ func TestDoctorAndSample(t *testing.T) {
 		t.Fatal(err)
 	}
 	info, err := e.Inspect(t.Context(), path)
-	if err != nil || info.Width != 1280 || info.Frames != 90 || info.Audio == nil || info.OneChunk != "" {
+	if err != nil || info.Width != 1280 || info.Frames != 90 || info.Audio == nil || info.NoSeek != "" {
 		t.Fatalf("%+v, %v", info, err)
 	}
 }

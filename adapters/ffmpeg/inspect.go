@@ -58,7 +58,7 @@ func isStill(codec string) bool { return codec == "mjpeg" || codec == "rawvideo"
 
 // untimed is for sources whose frames have no times: the header's length is all there is.
 func untimed(t *timing, p probe) measured {
-	m := measured{rate: domain.Rational{Num: 25, Den: 1}, oneChunk: "its frames have no times"}
+	m := measured{rate: domain.Rational{Num: 25, Den: 1}, noSeek: "its frames have no times"}
 	m.duration = m.rate.Seconds(t.unordered)
 	if d, err := strconv.ParseFloat(p.duration, 64); err == nil && d > 0 && d < 4*m.duration {
 		m.rate = snap(float64(t.unordered)/d, true)
@@ -114,13 +114,13 @@ func describe(p probe, t *timing, m measured) domain.SourceInfo {
 		Width: max(1, int(math.Round(width))), Height: max(1, int(math.Round(height))), Rotation: rotation,
 		FrameRate: m.rate, VFR: m.vfr, Interlaced: v.FieldOrder == "tt" || v.FieldOrder == "bb" || v.FieldOrder == "tb" || v.FieldOrder == "bt",
 		Transfer: transfer(v), Alpha: hasAlpha(v.PixelFormat), Duration: m.duration, Frames: m.frames,
-		OneChunk: m.oneChunk,
+		NoSeek: m.noSeek,
 	}
-	if s.OneChunk == "" {
-		s.OneChunk = p.container.oneChunk
+	if s.NoSeek == "" {
+		s.NoSeek = p.container.noSeek
 	}
-	if s.OneChunk == "" && p.container.demuxer == "matroska" && (p.duration == "" || p.duration == "N/A") {
-		s.OneChunk = "the WebM file has no index, as browsers record it"
+	if s.NoSeek == "" && p.container.demuxer == "matroska" && (p.duration == "" || p.duration == "N/A") {
+		s.NoSeek = "the WebM file has no index, as browsers record it"
 	}
 	s.Remux = remuxable(p, t, m, s)
 	if p.audio != nil && t.audio > 0 {

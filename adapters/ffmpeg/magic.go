@@ -16,8 +16,8 @@ import (
 type container struct {
 	demuxer string
 	name    string // for people
-	// oneChunk says why its files cannot be sought exactly.
-	oneChunk string
+	// noSeek says why its files cannot be sought exactly.
+	noSeek string
 	// cut says that the header goes on beyond the end of this file, so that tracks may be missing.
 	cut bool
 }
@@ -64,19 +64,19 @@ func sniffHead(head []byte) (container, bool) {
 	case at(0, "\x1a\x45\xdf\xa3"):
 		return container{demuxer: "matroska"}, true
 	case at(0, "RIFF") && at(8, "AVI "):
-		return container{demuxer: "avi", oneChunk: "AVI keeps no presentation times"}, true
+		return container{demuxer: "avi", noSeek: "AVI keeps no presentation times"}, true
 	case at(0, "FLV\x01"):
-		return container{demuxer: "flv", oneChunk: "FLV" + noIndex}, true
+		return container{demuxer: "flv", noSeek: "FLV" + noIndex}, true
 	case at(0, "OggS"):
-		return container{demuxer: "ogg", oneChunk: "Ogg" + noIndex}, true
+		return container{demuxer: "ogg", noSeek: "Ogg" + noIndex}, true
 	case at(0, "\x00\x00\x01\xba"):
-		return container{demuxer: "mpeg", oneChunk: "MPEG-PS" + noIndex}, true
+		return container{demuxer: "mpeg", noSeek: "MPEG-PS" + noIndex}, true
 	case at(0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"):
-		return container{demuxer: "asf", oneChunk: "ASF" + noIndex}, true
+		return container{demuxer: "asf", noSeek: "ASF" + noIndex}, true
 	case at(0, "\x06\x0e\x2b\x34\x02\x05\x01\x01"):
 		return container{demuxer: "mxf"}, true
 	case transportStream(head, 188, 0), transportStream(head, 192, 4), transportStream(head, 204, 0):
-		return container{demuxer: "mpegts", oneChunk: "MPEG-TS" + noIndex}, true
+		return container{demuxer: "mpegts", noSeek: "MPEG-TS" + noIndex}, true
 	case at(4, "ftyp"), at(4, "moov"), at(4, "mdat"), at(4, "free"), at(4, "skip"), at(4, "wide"), at(4, "moof"), at(4, "styp"):
 		return container{demuxer: "mov"}, true
 	}
@@ -163,7 +163,7 @@ func sniffMP4(f *os.File, c container) (container, error) {
 		return c, &domain.Failure{Code: domain.Malformed, Detail: "the MP4 file has no movie header (moov): it is cut or was never finished"}
 	}
 	if moof {
-		c.oneChunk = "the MP4 file is in fragments without one index"
+		c.noSeek = "the MP4 file is in fragments without one index"
 	}
 	return c, nil
 }

@@ -29,7 +29,7 @@ func remuxable(p probe, t *timing, m measured, s domain.SourceInfo) *domain.Remu
 	case v.Codec != "h264", !slices.Contains([]string{"yuv420p", "yuvj420p"}, v.PixelFormat),
 		!slices.Contains([]string{"Constrained Baseline", "Baseline", "Main", "High"}, v.Profile), v.Level > maxRemuxLevel,
 		max(v.Width, v.Height) > maxRemuxSide, s.Rotation != 0, num != den, s.Interlaced, s.Transfer != domain.SDR, //nolint:gocritic // no pair
-		m.oneChunk != "", t.cut, t.unordered > 0, len(t.video) == 0, m.duration <= 0:
+		m.noSeek != "", t.cut, t.unordered > 0, len(t.video) == 0, m.duration <= 0:
 		return nil
 	}
 	rate := m.rate.Float()

@@ -148,14 +148,14 @@ type measured struct {
 	vfr      bool
 	duration float64
 	frames   int
-	oneChunk string
+	noSeek   string
 }
 
 // measure finds the rate, the length and the number of frames.
 func (t *timing) measure() measured {
 	var m measured
 	if t.trimJumps() {
-		m.oneChunk = "its time stamps jump"
+		m.noSeek = "its time stamps jump"
 		t.audioEnd = min(t.audioEnd, t.video[len(t.video)-1]+absurdGap)
 	}
 	if len(t.video) == 0 {
@@ -184,13 +184,13 @@ func (t *timing) measure() measured {
 	}
 	m.frames = max(1, int(math.Round(m.duration*m.rate.Float())))
 	switch {
-	case m.oneChunk != "":
+	case m.noSeek != "":
 	case float64(t.audioEnd) > end+2e6:
-		m.oneChunk = "its sound goes on after the picture"
+		m.noSeek = "its sound goes on after the picture"
 	case t.unordered > 0:
-		m.oneChunk = "some frames have no time"
+		m.noSeek = "some frames have no time"
 	case t.keyframeGap() > 60e6:
-		m.oneChunk = "its keyframes are more than a minute apart"
+		m.noSeek = "its keyframes are more than a minute apart"
 	}
 	return m
 }

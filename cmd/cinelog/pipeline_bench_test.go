@@ -35,7 +35,7 @@ func BenchmarkPipeline(b *testing.B) {
 					return wall, cpu
 				})
 			} else {
-				theirs = measureCost(b, func() (wall, cpu time.Duration) { return throughFFmpeg(b, clip) })
+				theirs = measureCost(b, func() (wall, cpu time.Duration) { return throughFFmpeg(b, clip, 62) })
 			}
 		}
 		wall = append(wall, ours.wall.Seconds()/theirs.wall.Seconds())
@@ -128,10 +128,10 @@ func throughServer(b *testing.B, binary, clip string) (first, wall, cpu time.Dur
 
 // throughFFmpeg makes HLS of the same renditions as the plan: one decode, all rungs and the sound in one process that
 // has no cage, checks nothing and leaves durability to the kernel.
-func throughFFmpeg(b *testing.B, clip string) (wall, cpu time.Duration) {
+func throughFFmpeg(b *testing.B, clip string, seconds int) (wall, cpu time.Duration) {
 	b.Helper()
 	const rate = 25
-	plan := domain.PlanTranscode(domain.SourceInfo{Width: 1920, Height: 1080, FrameRate: domain.Rational{Num: rate, Den: 1}, Frames: 62 * rate})
+	plan := domain.PlanTranscode(domain.SourceInfo{Width: 1920, Height: 1080, FrameRate: domain.Rational{Num: rate, Den: 1}, Frames: seconds * rate})
 	dir, err := os.MkdirTemp(b.TempDir(), "ffmpeg-") //nolint:usetesting // one for each run
 	if err != nil {
 		b.Fatal(err)
@@ -149,7 +149,7 @@ func throughFFmpeg(b *testing.B, clip string) (wall, cpu time.Duration) {
 		rates = append(rates, fmt.Sprintf("-maxrate:v:%d", i), strconv.Itoa(r.MaxRate), fmt.Sprintf("-bufsize:v:%d", i), strconv.Itoa(2*r.MaxRate))
 	}
 	gop := strconv.Itoa(plan.GOP)
-	args := []string{"-nostdin", "-v", "error", "-i", clip, "-filter_complex", graph.String() + tails.String()}
+	args := []string{"-nostdin", "-v", "error", "-t", strconv.Itoa(seconds), "-i", clip, "-filter_complex", graph.String() + tails.String()}
 	args = append(append(args, maps...), "-map", "0:a:0", "-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high",
 		"-g", gop, "-keyint_min", gop, "-sc_threshold", "0")
 	args = append(append(args, rates...), "-c:a", "aac", "-b:a", "128000", "-ac", "2", "-ar", "48000",
