@@ -1,6 +1,13 @@
 package ffmpeg
 
-import "io"
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+)
 
 // SplitFragments, CodecString and the rest open to the tests what an untrusted process's bytes go through.
 func SplitFragments(r io.Reader) (init []byte, samples int, err error) {
@@ -25,3 +32,25 @@ func Sniff(path string) (string, error) {
 
 // Clean is clean.
 func Clean(b []byte) string { return clean(b) }
+
+// Timings reads a file's timing from its sample table and from its packets. table is false where only the latter can be.
+// Left out is what FFmpeg guesses: how long the last picture is shown, and whether the last sound is cut.
+func (e *Encoder) Timings(ctx context.Context, path string) (difference string, table bool, err error) {
+	p, err := e.probe(ctx, path)
+	if err != nil {
+		return "", false, err
+	}
+	f, table := tableTiming(path, p)
+	t, err := e.scanPackets(ctx, path, p)
+	if err != nil || !table {
+		return "", table, err
+	}
+	if off := f.audioEnd - t.audioEnd; off > -25e3 && off < 25e3 {
+		f.audioEnd = t.audioEnd
+	}
+	text := func(t timing) string {
+		t.audio, t.lastFrame = min(t.audio, 1), 0
+		return strings.ReplaceAll(fmt.Sprintf("%+v", t), " ", "\n")
+	}
+	return cmp.Diff(text(*t), text(*f)), true, nil
+}

@@ -17,6 +17,7 @@ import (
 // stream is what ffprobe says of a track.
 type stream struct {
 	Index       int               `json:"index"`
+	ID          string            `json:"id"`
 	Type        string            `json:"codec_type"`
 	Codec       string            `json:"codec_name"`
 	Profile     string            `json:"profile"`

@@ -33,6 +33,13 @@ const maxPackets = 12 * 3600 * 240
 
 // scan lists all packets of the chosen tracks. Headers lie about durations and rates; packets cannot.
 func (e *Encoder) scan(ctx context.Context, path string, p probe) (*timing, error) {
+	if t, ok := tableTiming(path, p); ok {
+		return t, nil
+	}
+	return e.scanPackets(ctx, path, p)
+}
+
+func (e *Encoder) scanPackets(ctx context.Context, path string, p probe) (*timing, error) {
 	t := &timing{}
 	args := append([]string{"-v", "error"}, e.inputArgs(p.container)...)
 	args = append(args, "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time,size,flags", "-of", "csv=p=0", "-o", "pipe:3", inputMark)
@@ -53,9 +60,13 @@ func (e *Encoder) scan(ctx context.Context, path string, p probe) (*timing, erro
 		}
 		return nil, sourceFault(ctx, err, res)
 	}
+	t.sort()
+	return t, nil
+}
+
+func (t *timing) sort() {
 	slices.Sort(t.video)
 	slices.Sort(t.keyframes)
-	return t, nil
 }
 
 // packet reads "0,0.066733,0.000000,0.033367,4711,K_".

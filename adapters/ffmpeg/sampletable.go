@@ -1,0 +1,326 @@
+package ffmpeg
+
+import (
+	"encoding/binary"
+	"io"
+	"math"
+	"os"
+	"strconv"
+)
+
+// An MP4 file lists all its samples in one place (ISO/IEC 14496-12, 8.6 and 8.7), so that their times are known in a
+// few milliseconds where reading every packet of an hour takes seconds, and somebody waits. Only what is plain is read
+// here: whatever could be read in two ways is left to ffprobe.
+
+const (
+	maxMoov    = 64 << 20 // 12 h at 60 pictures a second
+	tableBoxes = 64       // at most at the top of a plain file
+)
+
+// table is a track's samples as the file lists them.
+type table struct {
+	timescale float64
+	shift     int64 // ticks from the track's time line to the film's, by its edit list
+	duration  int64 // ticks that the edit list shows; 0 for all
+	sizes     []uint32
+	fixed     uint32 // size of every sample when sizes is nil
+	count     int
+	deltas    []run // stts
+	offsets   []run // ctts
+	sync      map[uint32]bool
+	allSync   bool
+}
+
+// run says that so many samples have this value.
+type run struct {
+	count uint32
+	value int32
+}
+
+// tableTiming reads the timing of a plain MP4 file; ok is false where ffprobe must read the packets.
+func tableTiming(path string, p probe) (t *timing, ok bool) {
+	if p.container.demuxer != "mov" || p.container.cut {
+		return nil, false
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, false
+	}
+	defer file.Close()
+	moov, movieScale, ok := readMoov(file)
+	if !ok {
+		return nil, false
+	}
+	t = &timing{}
+	found := 0
+	err = eachBox(moov, func(kind string, body []byte, _ int) error {
+		if kind != "trak" {
+			return nil
+		}
+		id := trackID(body)
+		isVideo, isAudio := id == p.video.track(), p.audio != nil && id == p.audio.track()
+		if !isVideo && !isAudio || id == 0 {
+			return nil
+		}
+		tab, plain := parseTable(body, movieScale)
+		if !plain {
+			return errMP4
+		}
+		found++
+		start := int64(math.Round(p.start * 1e6))
+		if isVideo {
+			return tab.pictures(t, start)
+		}
+		return tab.sound(t, start)
+	})
+	want := 1
+	if p.audio != nil {
+		want = 2
+	}
+	if err != nil || found != want {
+		return nil, false
+	}
+	t.sort()
+	return t, true
+}
+
+// track is the number that the container gives the stream, 0 where there is none.
+func (s stream) track() uint32 {
+	n, err := strconv.ParseUint(s.ID, 0, 32)
+	if err != nil {
+		return 0
+	}
+	return uint32(n)
+}
+
+// readMoov returns the body of the only moov box of a file that is whole and not fragmented.
+func readMoov(file *os.File) (moov []byte, movieScale float64, ok bool) {
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, false
+	}
+	at := int64(0)
+	for range tableBoxes {
+		var head [16]byte
+		if n, err := file.ReadAt(head[:], at); n < 8 {
+			if n > 0 || err == nil {
+				return nil, 0, false
+			}
+			break
+		}
+		size, header := int64(binary.BigEndian.Uint32(head[:])), int64(8)
+		switch size {
+		case 0:
+			size = info.Size() - at
+		case 1:
+			size, header = int64(binary.BigEndian.Uint64(head[8:])), 16 //nolint:gosec // a negative one is refused below
+		}
+		if size < header || size > info.Size()-at {
+			return nil, 0, false // cut off
+		}
+		switch string(head[4:8]) {
+		case "moof":
+			return nil, 0, false
+		case "moov":
+			if moov != nil || size > maxMoov {
+				return nil, 0, false
+			}
+			moov = make([]byte, size-header)
+			if _, err := io.ReadFull(io.NewSectionReader(file, at+header, size-header), moov); err != nil {
+				return nil, 0, false
+			}
+		}
+		if at += size; at == info.Size() {
+			break
+		}
+	}
+	header := findBox(moov, "mvhd")
+	scaleAt := 12
+	if len(header) > 0 && header[0] == 1 {
+		scaleAt = 20
+	}
+	if at != info.Size() || len(header) < scaleAt+4 || findBox(moov, "mvex") != nil {
+		return nil, 0, false
+	}
+	return moov, float64(binary.BigEndian.Uint32(header[scaleAt:])), true
+}
+
+func trackID(trak []byte) uint32 {
+	b := findBox(trak, "tkhd")
+	at := 12
+	if len(b) > 0 && b[0] == 1 {
+		at = 20
+	}
+	if len(b) < at+4 {
+		return 0
+	}
+	return binary.BigEndian.Uint32(b[at:])
+}
+
+// parseTable reads one track; ok is false where there is more to it than a table and one edit.
+func parseTable(trak []byte, movieScale float64) (t table, ok bool) {
+	mdhd, stbl := findBox(trak, "mdia", "mdhd"), findBox(trak, "mdia", "minf", "stbl")
+	at := 12
+	if len(mdhd) > 0 && mdhd[0] == 1 {
+		at = 20
+	}
+	if len(mdhd) < at+4 || stbl == nil {
+		return t, false
+	}
+	t.timescale = float64(binary.BigEndian.Uint32(mdhd[at:]))
+	if t.timescale == 0 || movieScale == 0 || !t.edit(findBox(trak, "edts", "elst"), movieScale) {
+		return t, false
+	}
+	plain := true
+	t.allSync = true
+	err := eachBox(stbl, func(kind string, body []byte, _ int) error {
+		r := &fields{b: body}
+		version := r.u32() >> 24
+		switch kind {
+		case "stsd":
+			plain = plain && r.u32() == 1
+		case "stts", "ctts":
+			runs := make([]run, 0, min(int(r.u32()), len(body)/8)) //nolint:gosec // bounded by the body
+			for r.at+8 <= len(body) && len(runs) < cap(runs) {
+				one := run{count: r.u32(), value: int32(r.u32())} //nolint:gosec // signed in ctts, and refused below in stts
+				plain = plain && (kind == "ctts" && (version == 1 || one.value >= 0) || kind == "stts" && one.value > 0)
+				runs = append(runs, one)
+			}
+			if kind == "stts" {
+				t.deltas = runs
+			} else {
+				t.offsets = runs
+			}
+		case "stss":
+			t.allSync, t.sync = false, map[uint32]bool{}
+			for n := min(int(r.u32()), len(body)/4); n > 0 && r.at+4 <= len(body); n-- { //nolint:gosec // bounded by the body
+				t.sync[r.u32()] = true
+			}
+		case "stsz":
+			t.fixed, t.count = r.u32(), int(r.u32())
+			if t.fixed == 0 {
+				for range min(t.count, len(body)/4) {
+					t.sizes = append(t.sizes, r.u32())
+				}
+			}
+		case "stz2", "stps":
+			plain = false
+		case "sbgp":
+			plain = plain && r.u32() != 0x72617020 // "rap ": more keyframes than are listed
+		}
+		plain = plain && !r.short
+		return nil
+	})
+	return t, err == nil && plain && t.count > 0 && t.count <= maxPackets && (t.fixed > 0 || len(t.sizes) == t.count) &&
+		covers(t.deltas, t.count) && (t.offsets == nil || covers(t.offsets, t.count))
+}
+
+func covers(runs []run, count int) bool {
+	n := 0
+	for _, r := range runs {
+		if n += int(r.count); n > count {
+			return false
+		}
+	}
+	return n == count
+}
+
+// edit reads an edit list of one edit at the usual speed, with an empty one before it at most.
+func (t *table) edit(elst []byte, movieScale float64) bool {
+	if elst == nil {
+		return true
+	}
+	r := &fields{b: elst}
+	version := r.u32() >> 24
+	n := r.u32()
+	for i := range n {
+		var length uint64
+		var media int64
+		if version == 1 {
+			length, media = r.u64(), int64(r.u64()) //nolint:gosec // signed
+		} else {
+			length, media = uint64(r.u32()), int64(int32(r.u32())) //nolint:gosec // signed
+		}
+		rate := r.u32()
+		switch {
+		case r.short || rate != 1<<16 || length > math.MaxInt32:
+			return false
+		case media == -1 && i == 0 && n == 2:
+			t.shift = int64(math.Round(float64(length) / movieScale * t.timescale))
+		case media >= 0 && i == n-1 && n <= 2:
+			t.shift -= media
+			t.duration = int64(math.Ceil(float64(length)/movieScale*t.timescale)) + media
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// each calls f for every sample with its times in ticks; it stops at the first false.
+func (t *table) each(f func(number uint32, decode, shown, length int64) bool) {
+	var decode int64
+	var offset, offsetLeft int
+	var number uint32
+	for _, d := range t.deltas {
+		for range d.count {
+			number++
+			shown := decode
+			if t.offsets != nil {
+				for offsetLeft == 0 {
+					offsetLeft = int(t.offsets[offset].count)
+					offset++
+				}
+				offsetLeft--
+				shown += int64(t.offsets[offset-1].value)
+			}
+			if !f(number, decode, shown, int64(d.value)) {
+				return
+			}
+			decode += int64(d.value)
+		}
+	}
+}
+
+func (t *table) micros(ticks int64) int64 {
+	return int64(math.Round(float64(ticks) / t.timescale * 1e6))
+}
+
+// pictures gives the timing what packets would: an error where the edit list cuts some off.
+func (t *table) pictures(to *timing, start int64) error {
+	cut := false
+	t.each(func(number uint32, _, shown, length int64) bool {
+		if shown+t.shift < 0 || t.duration > 0 && shown+length > t.duration+1 {
+			cut = true
+			return false
+		}
+		to.picture(t.micros(shown+t.shift)-start, t.allSync || t.sync[number])
+		if l := t.micros(length); l > 0 && l < 60e6 {
+			to.lastFrame = l
+		}
+		if t.sizes != nil {
+			to.bytes += int64(t.sizes[number-1])
+		} else {
+			to.bytes += int64(t.fixed)
+		}
+		return true
+	})
+	if cut {
+		return errMP4
+	}
+	return nil
+}
+
+func (t *table) sound(to *timing, start int64) error {
+	to.audio = t.count
+	t.each(func(_ uint32, _, shown, length int64) bool {
+		if t.duration > 0 {
+			length = min(length, t.duration-shown)
+		}
+		if l := t.micros(length); l > 0 && l < 60e6 {
+			to.audioEnd = max(to.audioEnd, t.micros(shown+t.shift)-start+l)
+		}
+		return true
+	})
+	return nil
+}
