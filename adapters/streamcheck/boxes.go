@@ -80,13 +80,15 @@ func readBoxes(data []byte, offset int64) ([]topLevel, error) {
 	return boxes, nil
 }
 
-// decode reads a whole box with mp4ff. Whatever a hostile file makes of the decoder is an error.
+// survive makes an error of whatever a hostile file makes of a decoder.
+func survive(err *error) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("%w: it cannot be read: %v", errMP4, r)
+	}
+}
+
+// decode reads a whole box with mp4ff.
 func decode(b topLevel) (box mp4.Box, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %q cannot be read: %v", errMP4, b.kind, r)
-		}
-	}()
 	if b.cut() {
 		return nil, fmt.Errorf("%w: %q is cut", errMP4, b.kind)
 	}
@@ -99,12 +101,13 @@ func decode(b topLevel) (box mp4.Box, err error) {
 }
 
 // readMovie reads an initialization section (RFC 8216, 3.3: ftyp, then moov with trak and mvex).
-func readMovie(data []byte) (*movie, error) {
+func readMovie(data []byte) (m *movie, err error) {
+	defer survive(&err)
 	boxes, err := readBoxes(data, 0)
 	if err != nil {
 		return nil, err
 	}
-	m := &movie{}
+	m = &movie{}
 	for _, b := range boxes {
 		switch b.kind {
 		case "ftyp":

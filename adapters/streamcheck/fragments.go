@@ -40,12 +40,13 @@ type syncSample struct {
 }
 
 // readSegment reads a media segment, or a part of one, that begins at offset in its file.
-func readSegment(data []byte, offset int64, m *movie) (*mediaFacts, error) {
+func readSegment(data []byte, offset int64, m *movie) (facts *mediaFacts, err error) {
+	defer survive(&err)
 	boxes, err := readBoxes(data, offset)
 	if err != nil {
 		return nil, err
 	}
-	facts := &mediaFacts{bytes: int64(len(data)), tracks: map[uint32]*trackFacts{}, whole: true}
+	facts = &mediaFacts{bytes: int64(len(data)), tracks: map[uint32]*trackFacts{}, whole: true}
 	file := view{data: data, offset: offset}
 	for _, b := range boxes {
 		facts.whole = facts.whole && !b.cut()

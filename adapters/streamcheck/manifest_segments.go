@@ -30,7 +30,8 @@ func (r *representation) list(bases []string, total float64) string {
 		}
 		return u.String()
 	}
-	init := &initSection{place: r.place, uri: resolve(r.fill(from.Initialization, 0, 0))}
+	identifier := regexp.MustCompile(`\$(RepresentationID|Number|Time|Bandwidth|)(%0(\d)d)?\$`)
+	init := &initSection{place: r.place, uri: resolve(r.fill(identifier, from.Initialization, 0, 0))}
 	if from.Init != nil {
 		init.uri, init.part = resolve(from.Init.Source), dashRange(from.Init.Range)
 	}
@@ -51,7 +52,7 @@ func (r *representation) list(bases []string, total float64) string {
 		if r.List != nil {
 			s.uri, s.part = resolve(from.URLs[i].Media), dashRange(from.URLs[i].Range)
 		} else {
-			s.uri = resolve(r.fill(from.Media, number+int64(i), at.start))
+			s.uri = resolve(r.fill(identifier, from.Media, number+int64(i), at.start))
 		}
 		r.segments = append(r.segments, s)
 		r.starts = append(r.starts, float64(at.start)/scale)
@@ -87,8 +88,8 @@ func (q *segmentSequence) times(total float64) (all []segmentTime) {
 }
 
 // fill puts values into a template (5.3.9.4.4).
-func (r *representation) fill(template string, number, start int64) string {
-	return regexp.MustCompile(`\$(RepresentationID|Number|Time|Bandwidth|)(%0(\d)d)?\$`).ReplaceAllStringFunc(template, func(id string) string {
+func (r *representation) fill(identifier *regexp.Regexp, template string, number, start int64) string {
+	return identifier.ReplaceAllStringFunc(template, func(id string) string {
 		name, width, _ := strings.Cut(strings.Trim(id, "$"), "%0")
 		digits, _ := strconv.Atoi(strings.TrimSuffix(width, "d"))
 		switch name {

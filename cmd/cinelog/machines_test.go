@@ -148,6 +148,7 @@ func TestManyProcesses(t *testing.T) {
 		t.Fatalf("the other API server finds %+v, %v", found, err)
 	}
 	m.mustPlayFromS3(second.server, v)
+	followsTheRules(t, second.server, v)
 	if out := m.mustRun("verify"); !strings.Contains(out, "Nothing wrong") {
 		t.Errorf("verify: %s", out)
 	}

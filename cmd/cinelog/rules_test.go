@@ -19,6 +19,8 @@ var chosen = map[string]string{
 
 // ofTheSource are those that depend on what was uploaded.
 var ofTheSource = map[string]string{
+	"Apple, 1.4":  "the source's own pictures are served as they are",
+	"Apple, 1.13": "the source's own pictures have the keyframes that they have",
 	"Apple, 1.18": "the frame rate is the source's own",
 	"Apple, 1.30": "a scene that is still and then not has a peak; the encoder's cap bounds it",
 	"Apple, 9.9":  "a source of the lowest rung's size has no lower one",
@@ -45,7 +47,7 @@ func brokenRules(ctx context.Context, server, hls, dash string, excused ...map[s
 // followsTheRules fails the test where it does not.
 func followsTheRules(t *testing.T, server string, v answer) {
 	t.Helper()
-	for _, w := range brokenRules(t.Context(), server, v.Playback.HLS, v.Playback.DASH, chosen) {
+	for _, w := range brokenRules(t.Context(), server, v.Playback.HLS, v.Playback.DASH, chosen, ofTheSource) {
 		t.Error(w)
 	}
 }
