@@ -124,11 +124,27 @@ func TestFallingBehind(t *testing.T) {
 	}
 	var at domain.Position
 	version := 0
-	for _, n := range []int{1, 3, 4, 5, 30, 1200, 2} {
-		if err := appendMany(t.Context(), other, 16, n); err != nil {
-			t.Fatal(err)
+	appendTo := func(l *mongo.Log) {
+		t.Helper()
+		a, err := l.Append(t.Context(), domain.Commit{
+			ID: uuid.NewString(), Stream: "shared", Expected: version, Events: []domain.Event{domain.VideoPublished{}},
+		})
+		at++
+		if version++; err != nil || a.Position != at || a.Version != version {
+			t.Fatalf("appended %+v, %v, want position %d, version %d", a, err, at, version)
 		}
-		at += domain.Position(n)
+	}
+	for _, n := range []int{1, 3, 4, 5, 30, 1200, 2} {
+		// What it knew of a stream is wrong where it begins anew, after more than it fetches and before what it begins with.
+		for i, part := range []int{n - n/8, n / 8} {
+			if err := appendMany(t.Context(), other, 16, part); err != nil {
+				t.Fatal(err)
+			}
+			if at += domain.Position(part); i == 0 {
+				appendTo(other)
+			}
+		}
+		n++
 		for name, r := range map[string]*mongo.LogReader{"the log": l.LogReader, "its reader": reader} {
 			if head, err := r.Head(t.Context()); err != nil || head != at {
 				t.Errorf("the head of %s: %d, %v, want %d", name, head, err, at)
@@ -137,14 +153,7 @@ func TestFallingBehind(t *testing.T) {
 				t.Errorf("%d new events of %s, %v, want %d", len(events), name, err, n)
 			}
 		}
-		// It forgets what it knew of a stream when it begins anew.
-		a, err := l.Append(t.Context(), domain.Commit{
-			ID: uuid.NewString(), Stream: "mine", Expected: version, Events: []domain.Event{domain.VideoPublished{}},
-		})
-		if at++; err != nil || a.Position != at || a.Version != version+1 {
-			t.Fatalf("appended %+v, %v, want position %d, version %d", a, err, at, version+1)
-		}
-		version = a.Version
+		appendTo(l)
 	}
 	verify(t, l.LogReader)
 }
