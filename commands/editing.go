@@ -100,7 +100,10 @@ func (s *Service) Delete(ctx context.Context, id domain.VideoID) (Result, error)
 	return s.command(ctx, id, IdempotencyKey{}, domain.Video.Delete, nil)
 }
 
-// Transcode runs the pipeline again for a source that is there. ErrNotFound, ErrNotAllowed while it is in work.
-func (s *Service) Transcode(ctx context.Context, id domain.VideoID) (Result, error) {
-	return s.command(ctx, id, IdempotencyKey{}, domain.Video.RequestTranscode, nil)
+// Transcode runs the pipeline again for a source that is there, to another encoding where that is not nil; what is served
+// stays until the new renditions are complete. ErrNotFound, ErrNotAllowed while it is in work, ErrInvalid.
+func (s *Service) Transcode(ctx context.Context, id domain.VideoID, to *domain.Encoding) (Result, error) {
+	return s.command(ctx, id, IdempotencyKey{}, func(v domain.Video) ([]domain.Event, error) {
+		return v.RequestTranscode(to)
+	}, nil)
 }

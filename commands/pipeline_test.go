@@ -266,7 +266,7 @@ func TestAnotherAttemptReplacesTheMedia(t *testing.T) {
 	p.upload(id, "a source")
 	p.settle()
 	before := p.stored("media/")
-	if _, err := p.service.Transcode(t.Context(), id); err != nil {
+	if _, err := p.service.Transcode(t.Context(), id, nil); err != nil {
 		t.Fatal(err)
 	}
 	p.settle()
@@ -364,7 +364,7 @@ func TestAnEventThatIsNeverHandledEndsTheAttempt(t *testing.T) {
 	if v.Status() != domain.StatusFailed || *v.Run.Failure != want || count[domain.TranscodeFailed](p.history(id)) != 1 {
 		t.Errorf("status %s, %+v", v.Status(), v.Run.Failure)
 	}
-	if _, err := p.service.Transcode(t.Context(), id); err != nil {
+	if _, err := p.service.Transcode(t.Context(), id, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := p.policy.GiveUp(t.Context(), events[1]); err != nil {

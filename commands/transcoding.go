@@ -15,8 +15,9 @@ import (
 // Transcoding is the policy that carries a video through the pipeline: it reacts to each event with a command or with
 // tasks. It holds no state, so any event may come twice, late, or after newer ones.
 type Transcoding struct {
-	Service *Service
-	Tasks   Tasks
+	Service  *Service
+	Tasks    Tasks
+	Encoding domain.Encoding // for videos that ask for no other
 }
 
 // TranscodingEvents are the types of the events that Transcoding reacts to; the others need not be sent to it.
@@ -89,7 +90,7 @@ func (p *Transcoding) inspect(ctx context.Context, id domain.VideoID, attempt in
 }
 
 func (p *Transcoding) plan(ctx context.Context, r domain.Recorded, attempt int) error {
-	return p.decide(ctx, r, func(v domain.Video) ([]domain.Event, error) { return v.PlanTranscode(attempt) })
+	return p.decide(ctx, r, func(v domain.Video) ([]domain.Event, error) { return v.PlanTranscode(attempt, p.Encoding) })
 }
 
 // decide makes a decision because of an event. One that comes too late changes nothing.

@@ -22,6 +22,13 @@ func (v Video) Create(e VideoCreated) ([]Event, error) {
 		return nil, err
 	}
 	e.Details = details
+	if e.Encoding != nil {
+		encoding, err := e.Encoding.Clean()
+		if err != nil {
+			return nil, err
+		}
+		e.Encoding = &encoding
+	}
 	return []Event{e}, nil
 }
 
@@ -48,8 +55,16 @@ func (v Video) Upload(filename string, source Blob) ([]Event, error) {
 	return []Event{VideoUploaded{Attempt: v.Attempt + 1, Filename: CleanFilename(filename), Source: source}}, nil
 }
 
-// RequestTranscode starts the pipeline again, for a source that is there and not in work.
-func (v Video) RequestTranscode() ([]Event, error) {
+// RequestTranscode starts the pipeline again, for a source that is there and not in work; to another encoding where that
+// is not nil.
+func (v Video) RequestTranscode(to *Encoding) ([]Event, error) {
+	if to != nil {
+		clean, err := to.Clean()
+		if err != nil {
+			return nil, err
+		}
+		to = &clean
+	}
 	switch {
 	case !v.Exists():
 		return nil, ErrNotFound
@@ -58,7 +73,7 @@ func (v Video) RequestTranscode() ([]Event, error) {
 	case v.InWork():
 		return nil, fmt.Errorf("%w: the video is being transcoded", ErrNotAllowed)
 	}
-	return []Event{TranscodeRequested{Attempt: v.Attempt + 1}}, nil
+	return []Event{TranscodeRequested{Attempt: v.Attempt + 1, Encoding: to}}, nil
 }
 
 // InWork says whether the newest attempt has neither ended nor failed.
@@ -93,8 +108,8 @@ func (v Video) RejectSource(attempt int, f Failure) ([]Event, error) {
 	return []Event{SourceRejected{Attempt: attempt, Failure: f}}, nil
 }
 
-// PlanTranscode lays the ladder and the chunks out.
-func (v Video) PlanTranscode(attempt int) ([]Event, error) {
+// PlanTranscode lays the ladder and the chunks out. What the video's own encoding leaves out is taken from settings.
+func (v Video) PlanTranscode(attempt int, settings Encoding) ([]Event, error) {
 	if err := v.current(attempt); err != nil {
 		return nil, err
 	}
@@ -105,7 +120,7 @@ func (v Video) PlanTranscode(attempt int) ([]Event, error) {
 	if v.Run.NoRemux != "" {
 		source.Remux = nil
 	}
-	return []Event{TranscodePlanned{Attempt: attempt, Plan: PlanTranscode(source)}}, nil
+	return []Event{TranscodePlanned{Attempt: attempt, Plan: v.Encoding.Or(settings).Plan(source)}}, nil
 }
 
 // NeedsChunk says whether a chunk's work is still wanted.

@@ -88,6 +88,7 @@ type VideoCreated struct {
 	Details        Details        `json:"details"`
 	Publish        PublishMode    `json:"publish"`
 	PlaybackPolicy PlaybackPolicy `json:"playback_policy"`
+	Encoding       *Encoding      `json:"encoding,omitempty"` // the server's settings when nil
 }
 
 // VideoDetailsChanged holds the details as they are after the change.
@@ -111,7 +112,8 @@ type VideoUploaded struct {
 type TranscodeRequested struct {
 	Attempt int `json:"attempt"`
 	// NoRemux says why the source's own pictures are not to be served this time, where the attempt before tried to.
-	NoRemux string `json:"no_remux,omitempty"`
+	NoRemux  string    `json:"no_remux,omitempty"`
+	Encoding *Encoding `json:"encoding,omitempty"` // from now on; as before when nil
 }
 
 // SourceInspected holds what was measured of the source.

@@ -8,7 +8,8 @@ import (
 
 // Rung is one step of the ladder: what a rendition is to be.
 type Rung struct {
-	Name    string `json:"name"` // "720p": the short side
+	Name    string `json:"name"`            // "720p": the short side; "720p-hevc" where it is not AVC
+	Codec   Codec  `json:"codec,omitempty"` // AVC when empty
 	Width   int    `json:"width"`
 	Height  int    `json:"height"`
 	MaxRate int    `json:"max_rate"` // bits per second that the encoder may not exceed over its buffer
@@ -27,13 +28,15 @@ type Chunk struct {
 type Plan struct {
 	FrameRate     Rational   `json:"frame_rate"`
 	Frames        int        `json:"frames"`
-	GOP           int        `json:"gop"`              // frames from keyframe to keyframe; fewer where a segment ends
-	SegmentFrames int        `json:"segment_frames"`   // a multiple of GOP
-	Starts        []int      `json:"starts,omitempty"` // first frame of each segment, where the source's keyframes set them
-	Rungs         []Rung     `json:"rungs"`            // highest first
+	GOP           int        `json:"gop"`               // frames from keyframe to keyframe; fewer where a segment ends
+	SegmentFrames int        `json:"segment_frames"`    // a multiple of GOP
+	Starts        []int      `json:"starts,omitempty"`  // first frame of each segment, where the source's keyframes set them
+	Profile       Profile    `json:"profile,omitempty"` // Fast when empty
+	Rungs         []Rung     `json:"rungs"`             // highest first, codec after codec
 	Chunks        []Chunk    `json:"chunks"`
 	Audio         *AudioPlan `json:"audio,omitempty"`
-	NoSeek        string     `json:"one_chunk,omitempty"` // why every chunk reads the source from its start, see chunks
+	AudioOnly     bool       `json:"audio_only,omitempty"` // the sound is offered without pictures too
+	NoSeek        string     `json:"one_chunk,omitempty"`  // why every chunk reads the source from its start, see chunks
 }
 
 // AudioPlan is what will be made of the audio track.
@@ -156,8 +159,8 @@ func rateFor(short int) int {
 	return rate
 }
 
-// PlanTranscode lays the grid over a source that was inspected.
-func PlanTranscode(s SourceInfo) Plan {
+// plan lays the grid over a source, with AVC only.
+func plan(s SourceInfo) Plan {
 	gop := max(1, int(math.Round(gopSeconds*s.FrameRate.Float())))
 	p := Plan{
 		FrameRate:     s.FrameRate,

@@ -26,6 +26,7 @@ type Video struct {
 	Details        Details
 	Publish        PublishMode
 	PlaybackPolicy PlaybackPolicy
+	Encoding       Encoding // what was asked for
 	Deleted        bool
 	Published      bool
 	PublishedAt    time.Time
@@ -126,6 +127,9 @@ func (v Video) Evolve(r Recorded) Video {
 	switch e := r.Event.(type) {
 	case VideoCreated:
 		v.Owner, v.Details, v.Publish, v.PlaybackPolicy = e.Owner, e.Details, e.Publish, e.PlaybackPolicy
+		if e.Encoding != nil {
+			v.Encoding = *e.Encoding
+		}
 	case VideoDetailsChanged:
 		v.Details = e.Details
 	case PlaybackPolicyChanged:
@@ -134,6 +138,9 @@ func (v Video) Evolve(r Recorded) Video {
 		v.Source, v.Attempt, v.Run = &e, e.Attempt, Run{}
 	case TranscodeRequested:
 		v.Attempt, v.Run = e.Attempt, Run{NoRemux: e.NoRemux}
+		if e.Encoding != nil {
+			v.Encoding = *e.Encoding
+		}
 	case SourceInspected:
 		v.Run.Source = &e.Source
 	case TranscodePlanned:

@@ -75,7 +75,7 @@ func TestDecisions(t *testing.T) {
 		{"nothing is uploaded to a deleted video", []domain.Event{created, domain.VideoDeleted{}}, upload("aa"), nil, domain.ErrNotFound},
 		{"an inspection is recorded", []domain.Event{created, uploaded}, func(v domain.Video) ([]domain.Event, error) { return v.RecordInspection(1, info) }, []domain.Event{inspected}, nil},
 		{"the second inspection is superseded", []domain.Event{created, uploaded, inspected}, func(v domain.Video) ([]domain.Event, error) { return v.RecordInspection(1, info) }, nil, domain.ErrSuperseded},
-		{"a plan follows an inspection", []domain.Event{created, uploaded, inspected}, func(v domain.Video) ([]domain.Event, error) { return v.PlanTranscode(1) }, []domain.Event{planned}, nil},
+		{"a plan follows an inspection", []domain.Event{created, uploaded, inspected}, func(v domain.Video) ([]domain.Event, error) { return v.PlanTranscode(1, domain.Encoding{}) }, []domain.Event{planned}, nil},
 		{"a chunk that is not the last completes nothing", []domain.Event{created, uploaded, inspected, planned, audio}, record(chunk(0, 4)), []domain.Event{chunk(0, 4)}, nil},
 		{"the last chunk waits for the audio", []domain.Event{created, uploaded, inspected, planned, chunk(0, 4)}, record(chunk(1, 2)), []domain.Event{chunk(1, 2)}, nil},
 		{
@@ -104,8 +104,8 @@ func TestDecisions(t *testing.T) {
 			}, nil, domain.ErrSuperseded,
 		},
 		{"a failure ends the attempt once", []domain.Event{created, uploaded, failed}, func(v domain.Video) ([]domain.Event, error) { return v.FailTranscode(1, failed.Failure) }, nil, domain.ErrSuperseded},
-		{"a failed one may be tried again", []domain.Event{created, uploaded, failed}, domain.Video.RequestTranscode, []domain.Event{domain.TranscodeRequested{Attempt: 2}}, nil},
-		{"one in work may not", []domain.Event{created, uploaded}, domain.Video.RequestTranscode, nil, domain.ErrNotAllowed},
+		{"a failed one may be tried again", []domain.Event{created, uploaded, failed}, again, []domain.Event{domain.TranscodeRequested{Attempt: 2}}, nil},
+		{"one in work may not", []domain.Event{created, uploaded}, again, nil, domain.ErrNotAllowed},
 		{"publishing needs a ready video", []domain.Event{byHand, uploaded}, domain.Video.PublishNow, nil, domain.ErrNotAllowed},
 		{"publishing twice is one publication", ready, domain.Video.PublishNow, nil, nil},
 		{"unpublishing", ready, domain.Video.Unpublish, []domain.Event{domain.VideoUnpublished{}}, nil},
@@ -243,3 +243,5 @@ func TestTheChainNoticesAChange(t *testing.T) {
 		}
 	}
 }
+
+func again(v domain.Video) ([]domain.Event, error) { return v.RequestTranscode(nil) }

@@ -43,6 +43,10 @@ func Multivariant(p Playback, uri func(rendition string) string) []byte {
 			video.peak+audio.peak, video.average+audio.average, codecs, r.Width, r.Height, r.FrameRate.Float(), group,
 			uri(r.Name))
 	}
+	if p.AudioOnly && p.Audio != nil {
+		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\",AUDIO=\"audio\"\n%s\n",
+			audio.peak, audio.average, p.Audio.Codecs, uri(audioName))
+	}
 	for _, r := range p.Renditions {
 		frames := keyframes(r)
 		if !p.Complete || len(frames) == 0 {

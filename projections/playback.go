@@ -16,6 +16,7 @@ type Playback struct {
 	Longest        float64             // seconds that a segment of the pictures may have
 	Renditions     []PlaybackRendition // highest first; each has at least one segment
 	Audio          *PlaybackAudio
+	AudioOnly      bool // the sound is offered without pictures too
 	Poster         *domain.Blob
 }
 

@@ -37,7 +37,7 @@ func (a *assembly) playback() (Playback, bool) {
 	if a.plan == nil || (a.plan.Audio != nil && len(a.audio) == 0) {
 		return Playback{}, false
 	}
-	p := Playback{Duration: a.plan.Duration, Longest: a.plan.Longest, Poster: a.poster}
+	p := Playback{Duration: a.plan.Duration, Longest: a.plan.Longest, Poster: a.poster, AudioOnly: a.plan.AudioOnly}
 	encoded := 0
 	for _, rung := range a.plan.Rungs {
 		r := PlaybackRendition{

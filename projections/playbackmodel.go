@@ -41,6 +41,7 @@ type PlaybackPlan struct {
 	Longest   float64           `json:"longest"` // seconds that a segment has at most
 	Rungs     []domain.Rung     `json:"rungs"`
 	Audio     *domain.AudioPlan `json:"audio,omitempty"`
+	AudioOnly bool              `json:"audio_only,omitempty"`
 }
 
 // PlaybackChunk is one chunk of one attempt.
@@ -117,7 +118,7 @@ func foldPlayback(row PlaybackRow, r domain.Recorded) PlaybackRow {
 		return PlaybackRow{Plan: &PlaybackPlan{
 			Attempt: e.Attempt, FrameRate: e.Plan.FrameRate, Duration: e.Plan.FrameRate.Seconds(e.Plan.Frames),
 			Longest: e.Plan.FrameRate.Seconds(e.Plan.LongestSegment()),
-			Rungs:   e.Plan.Rungs, Audio: e.Plan.Audio,
+			Rungs:   e.Plan.Rungs, Audio: e.Plan.Audio, AudioOnly: e.Plan.AudioOnly,
 		}}
 	case domain.ChunkTranscoded:
 		return PlaybackRow{Chunk: &PlaybackChunk{Attempt: e.Attempt, Chunk: e.Chunk, Renditions: e.Renditions}}

@@ -20,7 +20,8 @@ type Commands interface {
 	ChangeDetails(ctx context.Context, c commands.ChangeVideo) (commands.Result, error)
 	Publish(ctx context.Context, id domain.VideoID) (commands.Result, error)
 	Unpublish(ctx context.Context, id domain.VideoID) (commands.Result, error)
-	Transcode(ctx context.Context, id domain.VideoID) (commands.Result, error)
+	// Transcode takes nil for the encoding that the video has.
+	Transcode(ctx context.Context, id domain.VideoID, to *domain.Encoding) (commands.Result, error)
 	Delete(ctx context.Context, id domain.VideoID) (commands.Result, error)
 	History(ctx context.Context, id domain.VideoID) ([]domain.Recorded, error)
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 
@@ -22,7 +23,27 @@ type createInput struct {
 		Visibility     string            `json:"visibility,omitempty" enum:"public,unlisted,private" default:"public"`
 		Publish        string            `json:"publish,omitempty" enum:"auto,manual" default:"auto" doc:"auto publishes as soon as the video is ready"`
 		PlaybackPolicy string            `json:"playback_policy,omitempty" enum:"public,signed" default:"public"`
+		Encoding       *EncodingInput    `json:"encoding,omitempty" doc:"What to encode to; what is left out is up to the server's settings"`
 	}
+}
+
+// EncodingInput says what to encode a video to.
+type EncodingInput struct {
+	Profile   string   `json:"profile,omitempty" enum:"fast,balanced,small" doc:"How much work an encode may be for the bytes that it saves"`
+	Codecs    []string `json:"codecs,omitempty" nullable:"false" doc:"avc, and hevc and av1 beside it"`
+	Remux     string   `json:"remux,omitempty" enum:"auto,never" doc:"auto serves the source's own pictures at once where browsers play them"`
+	AudioOnly *bool    `json:"audio_only,omitempty" doc:"Also offer the sound without pictures"`
+}
+
+func (e *EncodingInput) encoding() *domain.Encoding {
+	if e == nil {
+		return nil
+	}
+	to := &domain.Encoding{Profile: domain.Profile(e.Profile), Remux: domain.Remux(e.Remux), AudioOnly: e.AudioOnly}
+	for _, c := range e.Codecs {
+		to.Codecs = append(to.Codecs, domain.Codec(c))
+	}
+	return to
 }
 
 type createdAnswer struct {
@@ -63,6 +84,7 @@ func (s *Server) create(ctx context.Context, in *createInput) (*createOutput, er
 			Visibility: domain.Visibility(in.Body.Visibility),
 		},
 		Publish: domain.PublishMode(in.Body.Publish), PlaybackPolicy: domain.PlaybackPolicy(in.Body.PlaybackPolicy),
+		Encoding: in.Body.Encoding.encoding(),
 	}}
 	c.Key = in.key("POST /v1/videos", in.RawBody)
 	result, err := s.Commands.Create(ctx, c)
@@ -208,9 +230,22 @@ func (s *Server) unpublish(ctx context.Context, in *commandInput) (*commandOutpu
 	return s.run(ctx, in.ID, func(id domain.VideoID) (commands.Result, error) { return s.Commands.Unpublish(ctx, id) })
 }
 
-func (s *Server) transcode(ctx context.Context, in *commandInput) (*commandOutput, error) {
-	ctx = in.keyed(ctx, "POST transcode "+in.ID)
-	return s.run(ctx, in.ID, func(id domain.VideoID) (commands.Result, error) { return s.Commands.Transcode(ctx, id) })
+type transcodeInput struct {
+	CommandHeaders
+	VideoPath
+
+	Body *EncodingInput
+}
+
+func (s *Server) transcode(ctx context.Context, in *transcodeInput) (*commandOutput, error) {
+	to, err := json.Marshal(in.Body)
+	if err != nil {
+		return nil, s.problem(ctx, "body", err)
+	}
+	ctx = in.keyed(ctx, "POST transcode "+in.ID+" "+string(to))
+	return s.run(ctx, in.ID, func(id domain.VideoID) (commands.Result, error) {
+		return s.Commands.Transcode(ctx, id, in.Body.encoding())
+	})
 }
 
 type deleteOutput struct {

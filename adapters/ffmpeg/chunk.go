@@ -79,13 +79,10 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	first := 3
 	args = append(args, "-i", inputMark, "-filter_complex_threads", threads,
 		"-filter_complex", graph(job, p, first+len(plan.Encoded())))
-	gop := strconv.Itoa(plan.GOP)
 	forced := forcedKeyframes(plan, chunk)
 	for i, r := range plan.Encoded() {
-		args = append(args, "-map", fmt.Sprintf("[v%d]", i), "-map_metadata", "-1", "-dn", "-sn",
-			"-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high", "-threads", threads,
-			"-maxrate", strconv.Itoa(r.MaxRate), "-bufsize", strconv.Itoa(2*r.MaxRate),
-			"-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-flags", "+cgop")
+		args = append(args, "-map", fmt.Sprintf("[v%d]", i), "-map_metadata", "-1", "-dn", "-sn")
+		args = append(args, codecArgs(plan, r, threads)...)
 		args = append(append(args, forced...),
 			"-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
 			"-avoid_negative_ts", "disabled", "-video_track_timescale", strconv.Itoa(plan.FrameRate.Num),

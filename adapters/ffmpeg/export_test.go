@@ -41,9 +41,12 @@ func (e *Encoder) Timings(ctx context.Context, path string) (difference string, 
 		return "", false, err
 	}
 	f, table := tableTiming(path, p)
+	if !table {
+		return "", false, nil
+	}
 	t, err := e.scanPackets(ctx, path, p)
-	if err != nil || !table {
-		return "", table, err
+	if err != nil {
+		return "", true, err
 	}
 	if off := f.audioEnd - t.audioEnd; off > -25e3 && off < 25e3 {
 		f.audioEnd = t.audioEnd

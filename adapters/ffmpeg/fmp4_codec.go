@@ -1,8 +1,10 @@
 package ffmpeg
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 )
 
 // codecString reads the RFC 6381 name of the one track's codec from an initialization segment.
@@ -17,12 +19,49 @@ func codecString(init []byte) (string, error) {
 			return fmt.Sprintf("avc1.%02x%02x%02x", c[1], c[2], c[3]), nil
 		}
 	}
+	if entry := findBox(entries, "hvc1"); len(entry) > 78 {
+		if c := findBox(entry[78:], "hvcC"); len(c) >= 13 {
+			return hevcString(c), nil
+		}
+	}
+	if entry := findBox(entries, "av01"); len(entry) > 78 {
+		if c := findBox(entry[78:], "av1C"); len(c) >= 3 {
+			return av1String(c), nil
+		}
+	}
 	if entry := findBox(entries, "mp4a"); len(entry) > 28 {
 		if objectType := aacObjectType(findBox(entry[28:], "esds")); objectType > 0 {
 			return fmt.Sprintf("mp4a.40.%d", objectType), nil
 		}
 	}
-	return "", fmt.Errorf("%w: neither avcC nor esds", errMP4)
+	return "", fmt.Errorf("%w: no avcC, hvcC, av1C or esds", errMP4)
+}
+
+// hevcString names what an HEVCDecoderConfigurationRecord says (ISO/IEC 14496-15, 8.3.3.1 and annex E.3).
+func hevcString(c []byte) string {
+	space := []string{"", "A", "B", "C"}[c[1]>>6]
+	tier := "L"
+	if c[1]&0x20 != 0 {
+		tier = "H"
+	}
+	compatibility := bits.Reverse32(binary.BigEndian.Uint32(c[2:6]))
+	name := fmt.Sprintf("hvc1.%s%d.%X.%s%d", space, c[1]&0x1f, compatibility, tier, c[12])
+	for _, b := range bytes.TrimRight(c[6:12], "\x00") {
+		name += fmt.Sprintf(".%X", b)
+	}
+	return name
+}
+
+// av1String names what an AV1CodecConfigurationRecord says (AV1 in ISOBMFF, 2.3.3 and 5).
+func av1String(c []byte) string {
+	tier, depth := "M", 8
+	if c[2]&0x80 != 0 {
+		tier = "H"
+	}
+	if c[2]&0x40 != 0 {
+		depth = 10
+	}
+	return fmt.Sprintf("av01.%d.%02d%s.%02d", c[1]>>5, c[1]&0x1f, tier, depth)
 }
 
 // aacObjectType finds the AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1) in an esds box: descriptor 5 within 4 within 3.

@@ -43,12 +43,13 @@ import (
 type config struct {
 	places
 
-	roles   []string // all of them when empty
-	listen  string
-	anyPort bool // take a free port when the address is in use
-	hosts   []string
-	cpus    int // to encode with; all that the machine has when 0
-	log     *slog.Logger
+	roles    []string // all of them when empty
+	listen   string
+	anyPort  bool // take a free port when the address is in use
+	hosts    []string
+	cpus     int             // to encode with; all that the machine has when 0
+	encoding domain.Encoding // for videos that ask for no other
+	log      *slog.Logger
 
 	// What becomes of messages; each has a default when 0.
 	lease time.Duration // how long a message stays with a process that gives no sign of life
@@ -181,7 +182,7 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	policy := &commands.Transcoding{Service: a.service, Tasks: messaging.NewTasks(pub)}
+	policy := &commands.Transcoding{Service: a.service, Tasks: messaging.NewTasks(pub), Encoding: a.encoding}
 	a.events(groupTranscoding, policy.Handle)
 	a.deadLetters(messaging.TopicEvents, groupTranscoding, func(ctx context.Context, l messaging.DeadLetter) error {
 		e, err := messaging.ReadEvent(ctx, a.eventLog, l.Payload)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/lmittmann/tint"
+
+	"github.com/cinelog/cinelog/domain"
 )
 
 type serveCmd struct {
@@ -16,6 +18,11 @@ type serveCmd struct {
 	Host   []string `help:"Names, beside the address, under which the server may be asked; * for any." env:"CINELOG_HOSTS"`
 	CPUs   int      `name:"cpus" help:"How many CPUs to encode with (default: all)." env:"CINELOG_CPUS" placeholder:"N"`
 	Debug  bool     `help:"Log more." env:"CINELOG_DEBUG"`
+
+	Profile   string   `help:"How much work an encode may be for the bytes that it saves: fast, balanced or small. A video may ask for another one, as for all that follows." default:"fast" enum:"fast,balanced,small" env:"CINELOG_PROFILE"`
+	Codecs    []string `help:"Codecs to encode to: avc, and hevc and av1 beside it." default:"avc" enum:"avc,hevc,av1" env:"CINELOG_CODECS"`
+	Remux     string   `help:"auto serves a source's own pictures at once where browsers play them; or never." default:"auto" enum:"auto,never" env:"CINELOG_REMUX"`
+	AudioOnly bool     `help:"Also offer the sound without pictures." env:"CINELOG_AUDIO_ONLY"`
 
 	// For tests, which cannot wait as long as one should in earnest.
 	Lease time.Duration `hidden:"" help:"How long a message stays with a process that gives no sign of life (default: 30s)."`
@@ -31,8 +38,12 @@ func (s serveCmd) Run(ctx context.Context, c *console) error {
 	if s.CPUs < 0 {
 		return usageError("--cpus: at least 1")
 	}
+	encoding, err := s.encoding()
+	if err != nil {
+		return usageError(err.Error())
+	}
 	a, err := openApp(ctx, config{
-		places: c.places, roles: s.Roles, hosts: s.Host, listen: s.Listen, log: newLog(c, level),
+		places: c.places, encoding: encoding, roles: s.Roles, hosts: s.Host, listen: s.Listen, log: newLog(c, level),
 		cpus: s.CPUs, lease: s.Lease, tries: s.Tries,
 	})
 	if err != nil {
@@ -44,6 +55,14 @@ func (s serveCmd) Run(ctx context.Context, c *console) error {
 		c.printf("Cinelog serves on %s with %s. Ctrl-C stops it.\n", a.url(), c.Data)
 	}
 	return a.run(ctx)
+}
+
+func (s serveCmd) encoding() (domain.Encoding, error) {
+	e := domain.Encoding{Profile: domain.Profile(s.Profile), Remux: domain.Remux(s.Remux), AudioOnly: &s.AudioOnly}
+	for _, c := range s.Codecs {
+		e.Codecs = append(e.Codecs, domain.Codec(c))
+	}
+	return e.Clean()
 }
 
 func newLog(c *console, level slog.Level) *slog.Logger {

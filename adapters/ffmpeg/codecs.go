@@ -1,0 +1,50 @@
+package ffmpeg
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// effort is how an encoder is set for a profile.
+type effort struct {
+	preset string
+	crf    int
+}
+
+// efforts are the settings of each codec by profile.
+var efforts = map[domain.Codec]map[domain.Profile]effort{ //nolint:gochecknoglobals // a table that nobody writes to
+	domain.AVC: {
+		domain.Fast: {"veryfast", 23}, domain.Balanced: {"medium", 23}, domain.Small: {"slower", 23},
+	},
+	domain.HEVC: {
+		domain.Fast: {"superfast", 25}, domain.Balanced: {"fast", 26}, domain.Small: {"medium", 26},
+	},
+	domain.AV1: {
+		domain.Fast: {"11", 34}, domain.Balanced: {"9", 35}, domain.Small: {"7", 36},
+	},
+}
+
+// codecArgs say how a rung is encoded: by quality, up to its rate, with closed groups of pictures on the plan's grid.
+func codecArgs(plan domain.Plan, r domain.Rung, threads string) []string {
+	codec := cmp.Or(r.Codec, domain.AVC)
+	e := efforts[codec][cmp.Or(plan.Profile, domain.Fast)]
+	gop, rate := strconv.Itoa(plan.GOP), strconv.Itoa(r.MaxRate)
+	common := []string{"-preset", e.preset, "-crf", strconv.Itoa(e.crf), "-g", gop, "-keyint_min", gop, "-threads", threads}
+	switch codec {
+	case domain.HEVC:
+		// hvc1: what is needed to decode is in the initialization segment only. The encoder's own signature would be there
+		// too, and may not differ from chunk to chunk.
+		return append(common, "-c:v", "libx265", "-profile:v", "main", "-tag:v", "hvc1", "-forced-idr", "1",
+			"-x265-params", fmt.Sprintf("keyint=%s:min-keyint=%s:scenecut=0:open-gop=0:info=0:log-level=none:pools=%s:vbv-maxrate=%d:vbv-bufsize=%d",
+				gop, gop, threads, r.MaxRate/1000, 2*r.MaxRate/1000))
+	case domain.AV1:
+		return append(common, "-c:v", "libsvtav1",
+			"-svtav1-params", fmt.Sprintf("scd=0:irefresh-type=2:lp=%s:mbr=%d", threads, r.MaxRate/1000))
+	case domain.AVC:
+	}
+	return append(common, "-c:v", "libx264", "-profile:v", "high", "-maxrate", rate, "-bufsize", strconv.Itoa(2*r.MaxRate),
+		"-sc_threshold", "0", "-flags", "+cgop")
+}

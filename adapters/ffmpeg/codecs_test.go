@@ -1,0 +1,59 @@
+package ffmpeg_test
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/cinelog/cinelog/adapters/ffmpeg"
+	"github.com/cinelog/cinelog/domain"
+)
+
+// Every codec in every profile joins chunk to chunk as AVC does, looks as the source does, and says what it is.
+func TestEveryCodecAndProfileOnTheSameGrid(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	path := clip(t, "a.mp4", "testsrc2=s=320x180:r=25:d=9.4", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "60", "-c:a", "aac")
+	info, err := e.Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, codec := range []domain.Codec{domain.AVC, domain.HEVC, domain.AV1} {
+		for _, profile := range []domain.Profile{domain.Fast, domain.Balanced, domain.Small} {
+			t.Run(fmt.Sprintf("%s %s", codec, profile), func(t *testing.T) {
+				t.Parallel()
+				source := info
+				if codec == domain.AV1 {
+					source.Remux = nil
+				}
+				plan := domain.Encoding{Profile: profile}.Plan(source)
+				plan.Rungs = []domain.Rung{{Name: "180p", Codec: codec, Width: 320, Height: 180, MaxRate: 800_000}}
+				plan.Chunks = nil
+				for at := 0; at < plan.Frames; at = plan.SegmentEnd(at) {
+					plan.Chunks = append(plan.Chunks, domain.Chunk{Start: at, Frames: plan.SegmentEnd(at) - at})
+				}
+				if len(plan.Chunks) < 2 {
+					t.Fatalf("too few chunks to show anything: %+v", plan)
+				}
+				all := encodeAll(t, e, path, info, plan)
+				file := all.file(t, "180p")
+				checkTimes(t, file, plan)
+				for _, s := range all.segments["180p"] {
+					checkKeyframes(t, s, plan)
+				}
+				want := map[domain.Codec]string{domain.AVC: "avc1.6400", domain.HEVC: "hvc1.1.6.L", domain.AV1: "av01.0.00M.08"}[codec]
+				if got := all.codecs["180p"]; !strings.HasPrefix(got, want) {
+					t.Errorf("codecs %q, want %s…", got, want)
+				}
+				if s := ssim(t, file, path); s < 0.93 {
+					t.Errorf("SSIM to the source is %.4f", s)
+				}
+				if out, err := exec.CommandContext(t.Context(), "ffmpeg", "-v", "error", "-i", file, "-f", "null", "-").CombinedOutput(); err != nil || len(bytes.TrimSpace(out)) > 0 {
+					t.Errorf("it does not decode without an error: %v: %s", err, out)
+				}
+			})
+		}
+	}
+}
