@@ -28,6 +28,7 @@ type pipeline struct {
 	worker  *commands.Worker
 	now     time.Time
 	seen    domain.Position
+	later   []commands.Task
 }
 
 func newPipeline(t *testing.T) *pipeline {
@@ -102,6 +103,10 @@ func (p *pipeline) settle() {
 		for _, task := range tasks {
 			for try := 1; ; try++ {
 				err := p.worker.Handle(p.t.Context(), task)
+				if _, later := errors.AsType[*commands.Later](err); later {
+					p.later = append(p.later, task)
+					break
+				}
 				if err != nil && try == 3 {
 					err = errors.Join(p.worker.GiveUp(p.t.Context(), task, try), p.worker.GiveUp(p.t.Context(), task, try))
 					if err != nil {
@@ -164,7 +169,7 @@ func (p *pipeline) onlyLive(ids ...domain.VideoID) {
 	p.t.Helper()
 	stored := p.stored("")
 	for _, id := range ids {
-		for _, b := range commands.LiveBlobs(p.history(id)) {
+		for _, b := range commands.LiveBlobs(p.history(id), p.now) {
 			if stored[b.Key] != b.Bytes {
 				p.t.Errorf("%s has %d bytes in storage, %d in the log", b.Key, stored[b.Key], b.Bytes)
 			}
@@ -274,7 +279,22 @@ func TestAnotherAttemptReplacesTheMedia(t *testing.T) {
 	if v.Serving != 2 || v.Published {
 		t.Errorf("serving %d, published %t", v.Serving, v.Published)
 	}
+	// Whoever watches has the playlists of the first attempt, and plays on.
 	after := p.stored("media/")
+	for key := range before {
+		if _, ok := after[key]; !ok {
+			t.Errorf("%s of the first attempt is gone at once", key)
+		}
+	}
+	p.onlyLive(id)
+	if len(p.later) == 0 {
+		t.Fatal("nobody will remove it")
+	}
+	p.now = p.now.Add(commands.RetireAfter)
+	if err := p.worker.Handle(t.Context(), p.later[0]); err != nil {
+		t.Fatal(err)
+	}
+	after = p.stored("media/")
 	for key := range before {
 		if _, ok := after[key]; ok {
 			t.Errorf("%s of the first attempt is still there", key)

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,6 +15,18 @@ import (
 // sweepAge keeps young sources that the log never named: an upload stores first and records afterwards.
 const sweepAge = time.Hour
 
+// RetireAfter is how long the media of an attempt stay after a newer one has replaced it: whoever watches the video then
+// has its playlists in the player, and plays on to the end.
+const RetireAfter = 6 * time.Hour
+
+// Later says that a task is to come again after a while; nothing has failed.
+type Later struct{ After time.Duration }
+
+func (l *Later) Error() string { return fmt.Sprintf("to be done in %s", l.After) }
+
+// RetryAfter is for whoever carries the task.
+func (l *Later) RetryAfter() time.Duration { return l.After }
+
 // sweepBatch is how many blobs one Delete removes at most (S3's DeleteObjects takes 1000 keys).
 const sweepBatch = 500
 
@@ -22,6 +35,31 @@ const sweepBatch = 500
 func (w *Worker) sweep(ctx context.Context, t Task) error {
 	young := w.Service.Now().Add(-sweepAge).Unix()
 	return w.sweepVideo(ctx, t.Video, func(b StoredBlob) bool { return b.Modified <= young })
+}
+
+// replacement is when the newest attempt that is complete has replaced another one.
+type replacement struct {
+	attempt int // that was replaced; 0 for none
+	at      time.Time
+}
+
+func findReplacement(events []domain.Recorded) (last replacement) {
+	serving := 0
+	for _, r := range events {
+		if e, ok := r.Event.(domain.RenditionProduced); ok && e.Attempt > serving {
+			last = replacement{attempt: serving, at: r.Time}
+			serving = e.Attempt
+		}
+	}
+	return last
+}
+
+// left is for how much longer the media of the attempt that was replaced must stay.
+func (r replacement) left(now time.Time) time.Duration {
+	if r.attempt == 0 {
+		return 0
+	}
+	return max(0, min(RetireAfter, RetireAfter-now.Sub(r.at))) // also where the clocks differ
 }
 
 // SweepAll does for every video what is swept when an attempt ends, and also removes the sources that an earlier
@@ -48,7 +86,7 @@ func (w *Worker) SweepAll(ctx context.Context) error {
 			_, uploading := w.Service.uploads.Load(b.Key)
 			return !uploading
 		})
-		if err != nil {
+		if _, later := errors.AsType[*Later](err); err != nil && !later { // that video's own sweep comes again
 			return err
 		}
 	}
@@ -75,7 +113,8 @@ func (w *Worker) sweepVideo(ctx context.Context, id domain.VideoID, abandoned fu
 	}
 	v := domain.LoadVideo(events)
 	live, replaced := map[string]bool{}, map[string]bool{}
-	for _, b := range LiveBlobs(events) {
+	now := w.Service.Now()
+	for _, b := range LiveBlobs(events, now) {
 		live[b.Key] = true
 	}
 	for _, r := range events {
@@ -102,6 +141,9 @@ func (w *Worker) sweepVideo(ctx context.Context, id domain.VideoID, abandoned fu
 		if err := w.sweepPrefix(ctx, prefix, keep); err != nil {
 			return fmt.Errorf("sweep %s: %w", prefix, err)
 		}
+	}
+	if left := findReplacement(events).left(now); left > 0 && !v.Deleted {
+		return &Later{After: left}
 	}
 	return nil
 }
@@ -142,11 +184,16 @@ func attemptOf(id domain.VideoID, key string) (int, bool) {
 }
 
 // LiveBlobs returns the blobs that a video's events name and that must exist: the newest source, the media of the
-// newest complete attempt and of every later one, and the caption tracks, each once. None for a deleted video.
-func LiveBlobs(events []domain.Recorded) []domain.Blob {
+// newest complete attempt and of every later one, those of the one before that for RetireAfter, and the caption tracks,
+// each once. None for a deleted video.
+func LiveBlobs(events []domain.Recorded, now time.Time) []domain.Blob {
 	v := domain.LoadVideo(events)
 	if !v.Exists() {
 		return nil
+	}
+	from := v.Serving
+	if old := findReplacement(events); old.left(now) > 0 {
+		from = old.attempt
 	}
 	var blobs []domain.Blob
 	if v.Source != nil {
@@ -156,26 +203,26 @@ func LiveBlobs(events []domain.Recorded) []domain.Blob {
 	for _, r := range events {
 		switch e := r.Event.(type) {
 		case domain.ChunkTranscoded:
-			if e.Attempt >= v.Serving {
+			if e.Attempt >= from {
 				for _, c := range e.Renditions {
 					blobs = append(blobs, c.Init)
 					blobs = appendSegments(blobs, c.Segments)
 				}
 			}
 		case domain.SourceRemuxed:
-			if e.Attempt >= v.Serving {
+			if e.Attempt >= from {
 				blobs = appendSegments(append(blobs, e.Init), e.Segments)
 			}
 		case domain.AudioTranscoded:
-			if e.Attempt >= v.Serving {
+			if e.Attempt >= from {
 				blobs = appendSegments(append(blobs, e.Init), e.Segments)
 			}
 		case domain.PosterProduced:
-			if e.Attempt >= v.Serving {
+			if e.Attempt >= from {
 				blobs = append(blobs, e.Image)
 			}
 		case domain.StoryboardProduced:
-			if e.Attempt >= v.Serving {
+			if e.Attempt >= from {
 				blobs = append(blobs, e.Image)
 			}
 		case domain.CaptionAdded:

@@ -44,7 +44,7 @@ func Multivariant(p Playback, uri func(rendition string) string) []byte {
 			uri(r.Name))
 	}
 	if p.AudioOnly && p.Audio != nil {
-		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\",AUDIO=\"audio\"\n%s\n",
+		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\",AUDIO=\"audio\",CLOSED-CAPTIONS=NONE\n%s\n",
 			audio.peak, audio.average, p.Audio.Codecs, uri(audioName))
 	}
 	for _, r := range p.Renditions {

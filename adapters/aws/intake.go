@@ -289,7 +289,7 @@ func (in *intake) nack(ctx context.Context, h *held, msg *message.Message) {
 	case messaging.Return:
 		in.settler.hide(h, 0)
 	case messaging.Retry:
-		in.settler.hide(h, in.bus.opts.Backoff(h.received))
+		in.settler.hide(h, messaging.RetryAfter(msg, in.bus.opts.Backoff(h.received)))
 	case messaging.Bury:
 		in.bury(ctx, h, reason)
 	}

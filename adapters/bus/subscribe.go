@@ -207,7 +207,7 @@ func (s *subscription) nack(ctx context.Context, m leased, msg *message.Message)
 	case messaging.Return:
 		s.release(ctx, m)
 	case messaging.Retry:
-		due := now.Add(s.store.opts.Backoff(m.received))
+		due := now.Add(messaging.RetryAfter(msg, s.store.opts.Backoff(m.received)))
 		s.settled(m, "retry")(s.store.settle(ctx, s.store.retry, due.UnixMilli(), reason, m.id, m.lease))
 	case messaging.Bury:
 		s.queues.log.ErrorContext(ctx, "dead letter", "topic", s.queue.topic, "group", s.queue.group, "message", m.uuid,

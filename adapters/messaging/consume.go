@@ -60,12 +60,17 @@ func (c Consumer) report(next message.HandlerFunc) message.HandlerFunc {
 		if err == nil {
 			return out, nil
 		}
-		if IsPermanent(err) {
+		level := slog.LevelWarn
+		var later interface{ RetryAfter() time.Duration }
+		switch {
+		case errors.As(err, &later):
+			Postpone(msg, later.RetryAfter(), err)
+			level = slog.LevelDebug
+		case IsPermanent(err):
 			Reject(msg, err)
-		} else {
+		default:
 			Fail(msg, err)
 		}
-		level := slog.LevelWarn
 		if msg.Context().Err() != nil {
 			level = slog.LevelDebug // we are leaving, or somebody else has the message
 		}

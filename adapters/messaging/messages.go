@@ -39,6 +39,8 @@ const (
 	MetaReceiveCount = "receive_count"
 	// MetaCorrelation is the correlation id that log lines about the message carry.
 	MetaCorrelation = "correlation"
+	// MetaRetryAfter says how long a message is to wait that was nacked without a failure. See Postpone.
+	MetaRetryAfter = "retry_after"
 	// MetaFailure says why a handler failed. See Fail.
 	MetaFailure = "failure"
 

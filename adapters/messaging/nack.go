@@ -30,6 +30,20 @@ func Reject(msg *message.Message, err error) {
 	msg.Metadata.Set(metaPermanent, "true")
 }
 
+// Postpone says that nothing failed, but that a message is to come again after a while: the nack does not count as a try.
+func Postpone(msg *message.Message, after time.Duration, why error) {
+	Fail(msg, why)
+	msg.Metadata.Set(MetaRetryAfter, after.String())
+}
+
+// RetryAfter is how long a message waits whose fate is Retry: as long as Postpone said, else the backoff.
+func RetryAfter(msg *message.Message, backoff time.Duration) time.Duration {
+	if d, err := time.ParseDuration(msg.Metadata.Get(MetaRetryAfter)); err == nil {
+		return d
+	}
+	return backoff
+}
+
 // Fate is what becomes of a message that was nacked.
 type Fate int
 
@@ -54,6 +68,8 @@ func AfterNack(ctx context.Context, msg *message.Message, received, maxReceive i
 	switch permanent := msg.Metadata.Get(metaPermanent) == "true"; {
 	case ctx.Err() != nil && !permanent:
 		return Return, reason
+	case msg.Metadata.Get(MetaRetryAfter) != "":
+		return Retry, reason
 	case permanent || received >= maxReceive:
 		return Bury, reason
 	}

@@ -32,6 +32,7 @@ func TestAfterNack(t *testing.T) {
 		"nothing can change it":  {running, messaging.Reject, 1, messaging.Bury},
 		"we leave":               {leaving, messaging.Fail, 1, messaging.Return},
 		"we leave at the last":   {leaving, messaging.Fail, 3, messaging.Return},
+		"postponed, at the last": {running, postpone, 3, messaging.Retry},
 		"we leave, and it's bad": {leaving, messaging.Reject, 1, messaging.Bury},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,5 +69,19 @@ func TestBackoffDoublesToAMinute(t *testing.T) {
 				t.Errorf("after %d tries %s, want about %s", n, d, about)
 			}
 		}
+	}
+}
+
+func postpone(msg *message.Message, err error) { messaging.Postpone(msg, time.Hour, err) }
+
+func TestAPostponedMessageWaitsAsLongAsItIsTold(t *testing.T) {
+	t.Parallel()
+	msg := message.NewMessage("1", nil)
+	if d := messaging.RetryAfter(msg, time.Second); d != time.Second {
+		t.Errorf("a failed one waits %s", d)
+	}
+	postpone(msg, errors.New("later"))
+	if d := messaging.RetryAfter(msg, time.Second); d != time.Hour {
+		t.Errorf("a postponed one waits %s", d)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
@@ -71,7 +72,7 @@ func (m *mediaCheck) compare(ctx context.Context, id domain.VideoID) (files int,
 	if err != nil {
 		return 0, nil, nil, err
 	}
-	named := commands.LiveBlobs(events)
+	named := commands.LiveBlobs(events, time.Now())
 	missing := make(map[string]domain.Blob, len(named))
 	for _, b := range named {
 		missing[b.Key] = b
