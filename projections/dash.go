@@ -84,7 +84,7 @@ type mpdTime struct {
 }
 
 // Manifest renders the MPD of a video that is complete; uri gives the address of a blob. ErrNotFound while the video
-// grows: players begin a growing presentation at its end and wait for the clock, where HLS says "from the start".
+// grows: a dynamic MPD was tried, and dash.js does not play it from 0 to the end (docs/playback.md has the measurement).
 func Manifest(p Playback, uri func(domain.Blob) string) ([]byte, error) {
 	if !p.Complete {
 		return nil, fmt.Errorf("video %s is still encoded, and has no DASH manifest before it is complete (play it by HLS): %w", p.ID, domain.ErrNotFound)
