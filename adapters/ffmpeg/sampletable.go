@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -27,7 +28,7 @@ type table struct {
 	count     int
 	deltas    []run // stts
 	offsets   []run // ctts
-	sync      map[uint32]bool
+	sync      []uint32 // numbers of the sync samples, ascending
 	allSync   bool
 }
 
@@ -192,10 +193,11 @@ func parseTable(trak []byte, movieScale float64) (t table, ok bool) {
 				t.offsets = runs
 			}
 		case "stss":
-			t.allSync, t.sync = false, map[uint32]bool{}
+			t.allSync = false
 			for n := min(int(r.u32()), len(body)/4); n > 0 && r.at+4 <= len(body); n-- { //nolint:gosec // bounded by the body
-				t.sync[r.u32()] = true
+				t.sync = append(t.sync, r.u32())
 			}
+			plain = plain && slices.IsSorted(t.sync)
 		case "stsz":
 			t.fixed, t.count = r.u32(), int(r.u32())
 			if t.fixed == 0 {
@@ -289,12 +291,16 @@ func (t *table) micros(ticks int64) int64 {
 // pictures gives the timing what packets would: an error where the edit list cuts some off.
 func (t *table) pictures(to *timing, start int64) error {
 	cut := false
+	sync := t.sync
 	t.each(func(number uint32, _, shown, length int64) bool {
 		if shown+t.shift < 0 || t.duration > 0 && shown+length > t.duration+1 {
 			cut = true
 			return false
 		}
-		to.picture(t.micros(shown+t.shift)-start, t.allSync || t.sync[number])
+		for len(sync) > 0 && sync[0] < number {
+			sync = sync[1:]
+		}
+		to.picture(t.micros(shown+t.shift)-start, t.allSync || len(sync) > 0 && sync[0] == number)
 		if l := t.micros(length); l > 0 && l < 60e6 {
 			to.lastFrame = l
 		}
