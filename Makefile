@@ -7,7 +7,7 @@ GOTESTSUM = $(TOOL) gotestsum
 LINT      = $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-aws run test test-long lint bench fuzz cover
+.PHONY: help build demo demo-aws run test test-long lint bench bench-transcode fuzz cover
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,10 @@ lint: ## the linters, with the dependency rule
 bench: ## the benchmarks, each beside its reference
 	@scripts/setup run
 	@$(GO) test -run '^$$' -bench . ./...
+
+bench-transcode: ## how soon, how fast and how cheap videos are transcoded: a table of medians
+	@scripts/setup test
+	@scripts/bench-transcode
 
 cover: ## test coverage by function
 	@$(GO) test -coverprofile coverage.out ./... && $(GO) tool cover -func coverage.out | tail -1

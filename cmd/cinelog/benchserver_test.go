@@ -43,7 +43,7 @@ type benchServer struct {
 }
 
 // startServer starts the binary on a free port with a data folder of its own, and waits until it serves.
-func startServer(b *testing.B, binary string) *benchServer {
+func startServer(b *testing.B, binary string, args ...string) *benchServer {
 	b.Helper()
 	const prSetChildSubreaper = 36 // see stop
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0); errno != 0 {
@@ -55,7 +55,7 @@ func startServer(b *testing.B, binary string) *benchServer {
 	}
 	reapDead() // those of earlier benchmarks are on nobody's account
 	s := &benchServer{b: b, data: dir, done: make(chan struct{})}
-	s.cmd = exec.Command(binary, "serve", "--data", dir, "--listen", "127.0.0.1:0")
+	s.cmd = exec.Command(binary, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, args...)...)
 	s.cmd.Stderr = b.Output()
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := s.cmd.StdoutPipe()

@@ -94,3 +94,48 @@ func uploadAtOnce(b *testing.B, m *machines, addresses []string, clip string) ti
 		}
 	}
 }
+
+// BenchmarkWorkers transcodes five minutes of small pictures with two worker processes of one thread each, and with one:
+//
+//	speedup  how many times as fast two are
+func BenchmarkWorkers(b *testing.B) {
+	binary := buildBinary(b)
+	clip := (&machines{t: b, dir: b.TempDir()}).clip(300, "640x360")
+	var two, one, ratio []float64
+	for b.Loop() {
+		for turn := range 2 {
+			m := newMachines(b, binary, sharedServers(b))
+			if (turn+len(ratio))%2 == 0 {
+				two = append(two, throughWorkers(b, m, clip, 2).Seconds())
+			} else {
+				one = append(one, throughWorkers(b, m, clip, 1).Seconds())
+			}
+		}
+		n := len(ratio)
+		ratio = append(ratio, one[n]/two[n])
+		b.Logf("ready after %.1f s with one worker, after %.1f s with two", one[n], two[n])
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(median(one), "one_s")
+	b.ReportMetric(median(two), "two_s")
+	reportMedian(b, ratio, "speedup")
+}
+
+func throughWorkers(b *testing.B, m *machines, clip string, workers int) time.Duration {
+	b.Helper()
+	m.mustRun("provision")
+	processes := []*serverProcess{m.start("api,relay,projector,analytics")}
+	for range workers {
+		processes = append(processes, m.start("transcoder", "--cpus", "1", "--remux", "never"))
+	}
+	cl := &client{server: processes[0].address(b)}
+	began := time.Now()
+	if _, err := cl.wait(b.Context(), m.send(cl, clip), true, func(float64) {}); err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(began)
+	for _, p := range processes {
+		p.kill()
+	}
+	return took
+}

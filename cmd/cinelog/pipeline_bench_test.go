@@ -20,7 +20,8 @@ import (
 //	cpu_of_ffmpeg      the CPU time of the server and all that it started, as a part of FFmpeg's
 //	playable_of_ready  from the end of the upload to the first that can be played, as a part of the time to ready
 //
-// The two take turns, and the one that begins changes too.
+// Every rung is encoded on both sides: the source's own pictures are not served. The two take turns, and the one that
+// begins changes too.
 func BenchmarkPipeline(b *testing.B) {
 	clip := benchClip(b)
 	binary := buildServer(b)
@@ -31,7 +32,7 @@ func BenchmarkPipeline(b *testing.B) {
 		for turn := range 2 {
 			if (turn+len(wall))%2 == 0 {
 				ours = measureCost(b, func() (wall, cpu time.Duration) {
-					first, wall, cpu = throughServer(b, binary, clip)
+					first, wall, cpu = throughServer(b, binary, clip, "--remux", "never")
 					return wall, cpu
 				})
 			} else {
@@ -112,9 +113,9 @@ func benchClip(b *testing.B) string {
 	return path
 }
 
-func throughServer(b *testing.B, binary, clip string) (first, wall, cpu time.Duration) {
+func throughServer(b *testing.B, binary, clip string, args ...string) (first, wall, cpu time.Duration) {
 	b.Helper()
-	s := startServer(b, binary)
+	s := startServer(b, binary, args...)
 	id := s.create("Big Buck Bunny")
 	s.send(id, clip)
 	start := time.Now()
@@ -164,4 +165,48 @@ func throughFFmpeg(b *testing.B, clip string, seconds int) (wall, cpu time.Durat
 		b.Fatalf("ffmpeg: %v: %s", err, out)
 	}
 	return time.Since(start), cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+}
+
+// BenchmarkWork measures the CPU time of a video's renditions beside one FFmpeg process for each of them, which decodes the
+// source again each time, with the same settings:
+//
+//	cpu_of_separate          all rungs encoded
+//	cpu_of_separate_remuxed  with the source's own pictures as the top rung
+func BenchmarkWork(b *testing.B) {
+	const seconds = 20
+	path := filepath.Join(b.TempDir(), "clip.mp4")
+	ffmpegRun(b, "-t", strconv.Itoa(seconds), "-i", benchClip(b), "-c", "copy", path)
+	binary := buildServer(b)
+	var encoded, remuxed []float64
+	for b.Loop() {
+		separate := separateEncodes(b, path)
+		_, _, all := throughServer(b, binary, path, "--remux", "never")
+		_, _, less := throughServer(b, binary, path)
+		encoded = append(encoded, all.Seconds()/separate.Seconds())
+		remuxed = append(remuxed, less.Seconds()/separate.Seconds())
+	}
+	b.ReportMetric(0, "ns/op")
+	reportMedian(b, encoded, "cpu_of_separate")
+	reportMedian(b, remuxed, "cpu_of_separate_remuxed")
+}
+
+// separateEncodes makes each rung and the sound with a process of its own, and returns their CPU time.
+func separateEncodes(b *testing.B, path string) (cpu time.Duration) {
+	b.Helper()
+	plan := domain.PlanTranscode(domain.SourceInfo{Width: 1920, Height: 1080, FrameRate: domain.Rational{Num: 25, Den: 1}, Frames: 500})
+	run := func(args ...string) {
+		cmd := exec.CommandContext(b.Context(), "ffmpeg", append([]string{"-nostdin", "-v", "error", "-y", "-i", path}, args...)...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			b.Fatalf("ffmpeg: %v: %s", err, out)
+		}
+		cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	gop := strconv.Itoa(plan.GOP)
+	for _, r := range plan.Rungs {
+		run("-an", "-vf", fmt.Sprintf("scale=%d:%d:flags=bicubic,setsar=1,format=yuv420p", r.Width, r.Height),
+			"-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high", "-g", gop, "-keyint_min", gop, "-sc_threshold", "0",
+			"-maxrate", strconv.Itoa(r.MaxRate), "-bufsize", strconv.Itoa(2*r.MaxRate), filepath.Join(b.TempDir(), r.Name+".mp4"))
+	}
+	run("-vn", "-c:a", "aac", "-b:a", "128000", "-ac", "2", "-ar", "48000", filepath.Join(b.TempDir(), "sound.mp4"))
+	return cpu
 }
