@@ -23,7 +23,8 @@ type trackFacts struct {
 	ticks     uint64 // all samples together
 	samples   int
 	begins    int64 // earliest presentation
-	ends      int64 // latest end of a presentation
+	last      int64 // latest begin of a presentation
+	ends      int64 // latest end of one
 	shortest  uint32
 	longest   uint32
 	syncFirst bool
@@ -89,7 +90,7 @@ func (f *mediaFacts) read(traf *mp4.TrafBox, start int64, file view, m *movie) e
 	}
 	have := f.tracks[t.id]
 	if have == nil {
-		have = &trackFacts{begins: math.MaxInt64, ends: math.MinInt64, shortest: math.MaxUint32}
+		have = &trackFacts{begins: math.MaxInt64, last: math.MinInt64, ends: math.MinInt64, shortest: math.MaxUint32}
 		f.tracks[t.id] = have
 	}
 	have.fragments++
@@ -128,6 +129,7 @@ func (f *mediaFacts) read(traf *mp4.TrafBox, start int64, file view, m *movie) e
 			}
 			have.samples++
 			have.ticks += uint64(s.Dur)
+			have.last = max(have.last, shown)
 			have.begins, have.ends = min(have.begins, shown), max(have.ends, shown+int64(s.Dur))
 			have.shortest, have.longest = min(have.shortest, s.Dur), max(have.longest, s.Dur)
 			at += int64(s.Size)

@@ -38,3 +38,21 @@ func TestAGoodPresentationHasNoFinding(t *testing.T) {
 		}
 	}
 }
+
+// TestPicturesThatComeUnevenly: a camera's pictures do, and 25 a second is then what it says.
+func TestPicturesThatComeUnevenly(t *testing.T) {
+	t.Parallel()
+	uneven := goodRecipe()
+	uneven.frameTicks = func(f int) uint32 { return frameTicks - 20 + 40*uint32(f%2) }
+	c := uneven.make(t)
+	dir := c.store(t)
+	for _, root := range []string{"/master.m3u8", "/clip.mpd"} {
+		if report := check(t, dir+root); len(report.Findings) > 0 {
+			t.Errorf("%s: %+v", root, report.Findings)
+		}
+	}
+	c.replace(t, "master.m3u8", "FRAME-RATE=25.000", "FRAME-RATE=27.000")
+	if found := clauses(check(t, c.store(t))); found["RFC 8216, 4.3.4.2error"] != 2 {
+		t.Errorf("a rate above the highest: %v", found)
+	}
+}

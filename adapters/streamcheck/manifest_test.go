@@ -37,6 +37,8 @@ func manifestWays() []broken {
 		iso("5.3.9.5", m("low-1.m4s", "file:///etc/passwd")),
 		iso("5.3.9.6", m(`<S t="76800" d="76800"/>`, `<S t="76800" d="70000"/>`)),
 		iso("5.3.9.6", m(`<S t="76800" d="76800"/>`, `<S t="70000" d="76800"/>`)),
+		{clause: "ISO/IEC 23009-1, 5.3.3.2", severity: e, recipe: func(r *recipe) { r.segment["high"] = 6*fps + 2 }},
+		{clause: "ISO/IEC 23009-1, 5.3.3.2", severity: e, recipe: func(r *recipe) { r.segment["low"] = 6*fps + 2 }},
 		{clause: "ISO/IEC 23009-1, 5.3.3.2", severity: e, recipe: func(r *recipe) { r.segment["low"] = 4 * fps }, change: func(t *testing.T, c clip) {
 			t.Helper()
 			low := strings.Index(string(c["clip.mpd"]), `id="low"`)

@@ -105,6 +105,19 @@ func (p *playlist) frameRate() float64 {
 	return float64(samples) / seconds
 }
 
+// atRate tells whether a rate of pictures is the playlist's: of pictures that come unevenly, RFC 8216 asks for the highest
+// rate and ISO/IEC 23009-1 for the average, and few encoders tell these from the nominal one between them.
+func (p *playlist) atRate(said float64) bool {
+	average, highest := p.frameRate(), 0.0
+	for _, s := range p.segments {
+		if f, t := s.facts(); f != nil && t.video && f.shortest > 0 {
+			highest = max(highest, float64(t.timescale)/float64(f.shortest))
+		}
+	}
+	const rounding = 0.001 // of a sample table in whole ticks
+	return average == 0 || (said >= average*(1-rounding)-0.0005 && said <= highest*(1+rounding)+0.0005)
+}
+
 // frame is how long a sample of the main track lasts, in seconds.
 func (p *playlist) frame() float64 {
 	longest := 0.0

@@ -68,9 +68,8 @@ func frameRateIsTrue(p *presentation, r *reporter) {
 		if !ok || v.media == nil {
 			return
 		}
-		// A sample table in whole ticks cannot be more exact than this.
-		if is := v.media.frameRate(); is > 0 && math.Abs(is-said) > 0.001*is+0.0005 {
-			r.found(v.place, fmt.Sprintf("%.3f", is), "FRAME-RATE=%s", v.attributes["FRAME-RATE"])
+		if !v.media.atRate(said) {
+			r.found(v.place, fmt.Sprintf("%.3f", v.media.frameRate()), "FRAME-RATE=%s", v.attributes["FRAME-RATE"])
 		}
 	})
 }

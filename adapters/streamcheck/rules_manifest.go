@@ -134,8 +134,8 @@ func sizesAreTrue(p *presentation, r *reporter) {
 		if d, err := strconv.ParseFloat(by, 64); divided && err == nil && d > 0 {
 			said /= d
 		}
-		if is := (&playlist{segments: rep.segments}).frameRate(); said > 0 && is > 0 && math.Abs(is-said) > 0.001*is+0.0005 {
-			r.found(rep.place, fmt.Sprintf("%.3f", is), "frameRate=%q", rep.FrameRate)
+		if is := (&playlist{segments: rep.segments}); said > 0 && !is.atRate(said) {
+			r.found(rep.place, fmt.Sprintf("%.3f", is.frameRate()), "frameRate=%q", rep.FrameRate)
 		}
 	}
 }
@@ -205,9 +205,28 @@ func segmentsAreAligned(p *presentation, r *reporter) {
 		if rep.set.Alignment != "true" {
 			continue
 		}
-		a, b := &playlist{segments: one.segments}, &playlist{segments: rep.segments}
-		if want, found, same := compareCuts(a, b, func(*segment) bool { return true }, 0.001); !same {
-			r.found(rep.place, fmt.Sprintf("a cut at %.3f s, as %s", want, one.ID), "at %.3f s", found)
+		overlap(one, rep, r)
+		overlap(rep, one, r)
+	}
+}
+
+// overlap finds a segment of one representation with a picture that is shown when the next segment of the other one has
+// begun; that it ends later is no matter.
+func overlap(one, other *representation, r *reporter) {
+	if len(one.segments) != len(other.segments) {
+		r.found(other.place, fmt.Sprintf("%d segments, as %s", len(one.segments), one.ID), "%d", len(other.segments))
+		return
+	}
+	for i := range len(one.segments) - 1 {
+		a, t := one.segments[i].facts()
+		b, u := other.segments[i+1].facts()
+		if a == nil || b == nil {
+			continue
+		}
+		last, next := float64(a.last)/float64(t.timescale), float64(b.begins)/float64(u.timescale)
+		if last >= next {
+			r.found(other.place, fmt.Sprintf("segment %d from after %.3f s on, the last picture before it in %s", i+1, last, one.ID), "from %.3f s on", next)
+			return
 		}
 	}
 }

@@ -21,6 +21,7 @@ var chosen = map[string]string{
 var ofTheSource = map[string]string{
 	"Apple, 1.4":  "the source's own pictures are served as they are",
 	"Apple, 1.13": "the source's own pictures have the keyframes that they have",
+	"Apple, 8.14": "the source's own pictures come as unevenly as they do; they are not encoded again for that",
 	"Apple, 1.18": "the frame rate is the source's own",
 	"Apple, 1.30": "a scene that is still and then not has a peak; the encoder's cap bounds it",
 	"Apple, 9.9":  "a source of the lowest rung's size has no lower one",
