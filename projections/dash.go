@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/cinelog/cinelog/domain"
 )
@@ -95,20 +96,26 @@ func Manifest(p Playback, uri func(domain.Blob) string) ([]byte, error) {
 		MaxLength: isoDuration(float64(target)), Buffer: isoDuration(float64(target)),
 		Period: mpdPeriod{ID: "0", Start: "PT0S"},
 	}
-	video := mpdSet{
-		ID: 1, ContentType: "video", MimeType: "video/mp4", Alignment: true, StartWithSAP: 1,
-		Role: mpdDescriptor{"urn:mpeg:dash:role:2011", "main"},
-	}
+	sets := map[string]int{} // by codec, since players change within a set without asking the decoder: its place
 	for _, r := range p.Renditions {
-		video.Representations = append(video.Representations, mpdRepresentation{
+		codec, _, _ := strings.Cut(r.Codecs, ".")
+		at, has := sets[codec]
+		if !has {
+			at = len(m.Period.Sets)
+			sets[codec] = at
+			m.Period.Sets = append(m.Period.Sets, mpdSet{
+				ID: at + 1, ContentType: "video", MimeType: "video/mp4", Alignment: true, StartWithSAP: 1,
+				Role: mpdDescriptor{"urn:mpeg:dash:role:2011", "main"},
+			})
+		}
+		m.Period.Sets[at].Representations = append(m.Period.Sets[at].Representations, mpdRepresentation{
 			ID: r.Name, Bandwidth: videoRate(p, r).peak, Codecs: r.Codecs, Width: r.Width, Height: r.Height,
 			FrameRate: r.FrameRate.String(), Aspect: "1:1", List: segmentList(r.Init, r.Segments, uri),
 		})
 	}
-	m.Period.Sets = append(m.Period.Sets, video)
 	if a := p.Audio; a != nil {
 		m.Period.Sets = append(m.Period.Sets, mpdSet{
-			ID: 2, ContentType: "audio", MimeType: "audio/mp4", Language: languageTag(a.Language), Alignment: true, StartWithSAP: 1,
+			ID: len(m.Period.Sets) + 1, ContentType: "audio", MimeType: "audio/mp4", Language: languageTag(a.Language), Alignment: true, StartWithSAP: 1,
 			Role: mpdDescriptor{"urn:mpeg:dash:role:2011", "main"},
 			Representations: []mpdRepresentation{{
 				ID: audioName, Bandwidth: audioRate(p).peak, Codecs: a.Codecs,

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +78,25 @@ func TestManifestWithoutAudio(t *testing.T) {
 	p.Audio = nil
 	if _, read := manifest(t, p, blobURI); len(read.Sets) != 1 || len(read.Sets[0].Representations) != 2 {
 		t.Errorf("a silent video: %+v", read)
+	}
+}
+
+func TestManifestHasASetForEachCodec(t *testing.T) {
+	t.Parallel()
+	p := complete(t)
+	p.Renditions = slices.Concat(p.Renditions, p.Renditions)
+	p.Renditions[2].Name, p.Renditions[2].Codecs = "720p-hevc", "hvc1.1.6.L93.B0"
+	p.Renditions[3].Name, p.Renditions[3].Codecs = "240p-hevc", "hvc1.1.6.L60.B0"
+	_, read := manifest(t, p, blobURI)
+	var ids []string
+	for _, set := range read.Sets {
+		for _, r := range set.Representations {
+			ids = append(ids, r.ID)
+		}
+		ids = append(ids, "|")
+	}
+	if got := strings.Join(ids, " "); got != "720p 240p | 720p-hevc 240p-hevc | audio |" {
+		t.Errorf("the sets are %s", got)
 	}
 }
 
