@@ -2,6 +2,7 @@ package commands_test
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"slices"
 	"sync"
@@ -144,5 +145,33 @@ func TestChunksThatShareTheMachineKeepToTheirPart(t *testing.T) {
 	}
 	if len(encoder.told) < 4 {
 		t.Errorf("only %d chunks: too few to show anything", len(encoder.told))
+	}
+}
+
+// A machine that has no room begins nothing, says when to come again, and still sweeps.
+func TestNothingBeginsWhereThereIsNoRoom(t *testing.T) {
+	t.Parallel()
+	p := newPipeline(t)
+	p.upload(p.create(domain.PublishAuto), "a source")
+	tasks := p.planned()
+	why := "no memory"
+	p.worker.Strained = func() string { return why }
+	for _, task := range tasks {
+		err := p.worker.Handle(t.Context(), task)
+		if later, ok := errors.AsType[*commands.Later](err); !ok || later.After <= 0 {
+			t.Fatalf("%+v: %v", task, err)
+		}
+	}
+	if err := p.worker.Handle(t.Context(), commands.Task{Kind: commands.TaskSweep, Video: tasks[0].Video, Attempt: 1}); err != nil {
+		t.Error("a sweep:", err)
+	}
+	why = ""
+	for _, task := range tasks {
+		if err := p.worker.Handle(t.Context(), task); err != nil {
+			t.Error(err)
+		}
+	}
+	if v := p.video(tasks[0].Video); v.Status() != domain.StatusReady {
+		t.Errorf("the video is %s in the end", v.Status())
 	}
 }

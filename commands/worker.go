@@ -23,6 +23,9 @@ type Worker struct {
 	Slots   int           // chunks encoded at once; 0 means one for each CPU
 	CPUs    int           // that are there for these; 0 means all of the machine
 	Poll    time.Duration // how often a task in work asks whether it is still wanted; 0 means 2 s
+	// Strained says why no encode should begin now, such as memory or disk space that runs short; empty when one may. What
+	// is at work goes on. May be nil.
+	Strained func() string
 
 	once  sync.Once
 	slots chan struct{}
@@ -52,7 +55,16 @@ func (w *Worker) GiveUp(ctx context.Context, t Task, tries int) error {
 	})
 }
 
+// strainedWait is how long a task waits where the machine has no room for it; another machine may take it then.
+const strainedWait = 15 * time.Second
+
 func (w *Worker) do(ctx context.Context, t Task) error {
+	if w.Strained != nil && t.Kind != TaskSweep { // which makes room
+		if why := w.Strained(); why != "" {
+			w.Log.WarnContext(ctx, "work waits: "+why, "video", string(t.Video), "task", describe(t))
+			return &Later{After: strainedWait}
+		}
+	}
 	switch t.Kind {
 	case TaskInspect:
 		return w.inspect(ctx, t)

@@ -33,6 +33,8 @@ type Video struct {
 	Failure        *domain.Failure
 	FramesDone     int // of the newest attempt, for progress
 	FramesPlanned  int
+	WorkBegan      time.Time // when the newest attempt was planned
+	WorkAt         time.Time // when its newest frames were done
 	Attempt        int
 	Serving        int
 	VideoStarted   bool // chunk 0 of the newest attempt is there

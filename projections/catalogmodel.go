@@ -3,6 +3,7 @@ package projections
 import (
 	"math"
 	"slices"
+	"time"
 
 	"github.com/cinelog/cinelog/domain"
 )
@@ -61,8 +62,10 @@ func (v Video) evolve(r domain.Recorded) Video {
 		v.Info, v.Duration = &info, info.Duration
 	case domain.TranscodePlanned:
 		v = v.planned(e.Plan)
+		v.WorkBegan, v.WorkAt = r.Time.UTC(), r.Time.UTC()
 	case domain.ChunkTranscoded:
 		v = v.chunk(e)
+		v.WorkAt = r.Time.UTC()
 	case domain.SourceRemuxed:
 		v.VideoStarted = true
 		v = v.encoding(domain.RemuxName)
@@ -170,6 +173,16 @@ func (v Video) chunk(e domain.ChunkTranscoded) Video {
 		v.FramesDone = min(v.FramesPlanned, v.FramesDone+frames)
 	}
 	return v.withWork(rs)
+}
+
+// Left says how long the encode will take from now on, as far as it went until now; false when nothing can be said.
+func (v Video) Left(now time.Time) (left time.Duration, known bool) {
+	took := v.WorkAt.Sub(v.WorkBegan)
+	if v.Attempt == 0 || v.Serving == v.Attempt || v.Failure != nil || v.FramesDone == 0 || took <= 0 {
+		return 0, false
+	}
+	left = time.Duration(float64(took) / float64(v.FramesDone) * float64(v.FramesPlanned-v.FramesDone))
+	return max(time.Second, left-max(0, now.Sub(v.WorkAt))), true
 }
 
 // produced completes one rendition and, with the last one, the attempt: from then on that is what is served.

@@ -59,7 +59,7 @@ func TestVideoFromCreateToDelete(t *testing.T) {
 	status := s.ask(t, "GET", video+"/status", "")
 	status.wants(t, 200)
 	if !strings.Contains(status.text, `"ingest":{"status":"received","received_bytes":10}`) ||
-		!strings.Contains(status.text, `"encoding":{"playable":false,"progress":0,"qualities":[]}`) {
+		!strings.Contains(status.text, `"encoding":{"playable":false,"progress":0,"encoded_seconds":0,"qualities":[]}`) {
 		t.Errorf("status %s", status.text)
 	}
 

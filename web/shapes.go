@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -156,6 +157,9 @@ type statusAnswer struct {
 	Encoding struct {
 		Playable  bool            `json:"playable"`
 		Progress  float64         `json:"progress" minimum:"0" maximum:"1"`
+		Encoded   float64         `json:"encoded_seconds" doc:"Seconds of the video that are encoded in all qualities"`
+		Seconds   float64         `json:"seconds,omitempty" doc:"Seconds that there are to encode"`
+		Left      *int            `json:"eta_seconds,omitempty" doc:"Seconds until all is encoded, as far as can be told"`
 		Qualities []qualityAnswer `json:"qualities" nullable:"false"`
 	} `json:"encoding"`
 	Error *failureAnswer `json:"error"`
@@ -166,13 +170,20 @@ type qualityAnswer struct {
 	Status string `json:"status" enum:"waiting,encoding,encoded,failed"`
 }
 
-func answerStatus(v projections.Video) statusAnswer {
+func answerStatus(v projections.Video, now time.Time) statusAnswer {
 	a := statusAnswer{ID: string(v.ID), Status: string(v.Status), Error: answerFailure(v.Failure)}
 	a.Ingest.Status = "waiting"
 	if v.Source != nil {
 		a.Ingest.Status, a.Ingest.ReceivedBytes = "received", v.Source.Bytes
 	}
 	a.Encoding.Playable, a.Encoding.Progress = v.Playable, progress(v)
+	if v.Info != nil {
+		a.Encoding.Encoded, a.Encoding.Seconds = v.Info.FrameRate.Seconds(v.FramesDone), v.Info.FrameRate.Seconds(v.FramesPlanned)
+	}
+	if left, known := v.Left(now); known {
+		seconds := int(math.Ceil(left.Seconds()))
+		a.Encoding.Left = &seconds
+	}
 	a.Encoding.Qualities = make([]qualityAnswer, len(v.Renditions))
 	for i, r := range v.Renditions {
 		a.Encoding.Qualities[i] = qualityAnswer{Name: r.Name, Status: string(r.Status)}

@@ -171,7 +171,7 @@ func (s *Server) status(ctx context.Context, in *statusInput) (*statusOutput, er
 	if err != nil {
 		return nil, err
 	}
-	return &statusOutput{Body: answerStatus(v)}, nil
+	return &statusOutput{Body: answerStatus(v, s.Now())}, nil
 }
 
 type changeInput struct {

@@ -26,8 +26,8 @@ type table struct {
 	sizes     []uint32
 	fixed     uint32 // size of every sample when sizes is nil
 	count     int
-	deltas    []run // stts
-	offsets   []run // ctts
+	deltas    []run    // stts
+	offsets   []run    // ctts
 	sync      []uint32 // numbers of the sync samples, ascending
 	allSync   bool
 }

@@ -195,7 +195,7 @@ func (a *app) addTranscoder(ctx context.Context) error {
 		return policy.GiveUp(ctx, e)
 	})
 	slots := cmp.Or(a.cpus, runtime.NumCPU())
-	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: a.log, Slots: slots, CPUs: slots}
+	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: a.log, Slots: slots, CPUs: slots, Strained: strained(a.Data)}
 	for _, topic := range messaging.TaskTopics() {
 		places := slots
 		if topic == messaging.TopicUrgent {
