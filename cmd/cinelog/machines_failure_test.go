@@ -72,7 +72,7 @@ func workerKilled(t *testing.T, binary string) {
 		}
 		t.Logf("%s runs again %.1f s after the kill", piece, again.Sub(killed).Seconds())
 	}
-	if len(e.begun) != 3 { // two chunks and the sound
+	if len(e.begun) != 4 { // two chunks, the sound, and the source's own pictures
 		t.Errorf("pieces encoded: %v", e.begun)
 	}
 	w.check()
