@@ -92,6 +92,10 @@ func (s *sampleEntry) readHEVC(c *mp4.HvcCBox) {
 	}
 	s.codec = fmt.Sprintf("%s.%s%d.%X.%s%d", s.format, space, r.GeneralProfileIDC,
 		bits.Reverse32(r.GeneralProfileCompatibilityFlags), tier, r.GeneralLevelIDC)
+	constraints := r.GeneralConstraintIndicatorFlags << 16 // six bytes, of which those that are 0 are left out at the end
+	for ; constraints > 0; constraints <<= 8 {
+		s.codec += fmt.Sprintf(".%X", constraints>>56)
+	}
 	s.profile, s.level = int(r.GeneralProfileIDC), int(r.GeneralLevelIDC)
 	s.bitDepth, s.chroma = 8+int(r.BitDepthLumaMinus8), int(r.ChromaFormatIDC)
 	s.lengthSize = int(r.LengthSizeMinusOne) + 1
@@ -146,12 +150,15 @@ func (s *sampleEntry) readAAC(e *mp4.EsdsBox) {
 	}
 }
 
-// sameCodec tells whether a codec string names what a sample description holds. Of HEVC and AV1 the parts after the
-// level or the bit depth may be left out.
+// sameCodec tells whether a codec string names what a sample description holds. Of HEVC the constraints after the level
+// may be left out, of AV1 more may follow than we read.
 func sameCodec(announced, found string) bool {
 	a, f := strings.ToLower(announced), strings.ToLower(found)
 	switch a[:min(4, len(a))] {
-	case "hvc1", "hev1", "av01":
+	case "hvc1", "hev1":
+		const withLevel = 4 // parts
+		return a == f || (strings.HasPrefix(f, a+".") && strings.Count(a, ".")+1 >= withLevel)
+	case "av01":
 		return a == f || strings.HasPrefix(a, f+".")
 	}
 	return a == f

@@ -218,5 +218,8 @@ func (l *loader) loadSegment(ctx context.Context, s *segment) {
 			offset = s.part.offset
 		}
 		s.media, s.err = readSegment(data, offset, s.init.movie)
+		if s.err == nil && s.part == nil && !s.media.whole {
+			s.err = fmt.Errorf("%w: it is cut within a box", errMP4)
+		}
 	}
 }

@@ -74,6 +74,15 @@ func TestOtherEncodersAndPackagers(t *testing.T) {
 		}
 	}
 	master := dir + "/master.m3u8"
+	names := map[string]int{"hvc1.1.6.L60.90": 1, "hvc1.1.6.L60": 1, "hvc1": 0, "hvc1.1.6.L60.B0": 0, "hvc1.1.6.L90.90": 0, "hvc1.2.4.L60.90": 0}
+	for name, same := range names {
+		manifest, err := os.ReadFile(dir + "/clip.mpd")
+		must(t, err)
+		must(t, os.WriteFile(dir+"/other.mpd", bytes.ReplaceAll(manifest, []byte(`codecs="hvc1"`), []byte(`codecs="`+name+`"`)), 0o600))
+		if found := clauses(check(t, dir+"/other.mpd")); found["ISO/IEC 23009-1, 5.3.7.2error"] != 1-same {
+			t.Errorf("%s: %v", name, found)
+		}
+	}
 	if found := clauses(check(t, master)); found["Apple, 1.6berror"]+found["Apple, 1.37error"]+found["Apple, 7.4error"] > 0 {
 		t.Errorf("of good media: %v", found)
 	}

@@ -140,6 +140,7 @@ func timeWays() []broken {
 	return []broken{
 		{clause: "RFC 8216, 3.3", severity: e, recipe: from(func(r *recipe) { r.withoutTime = true })},
 		{clause: "RFC 8216, 3.3", severity: e, change: func(_ *testing.T, c clip) { c["low-1.m4s"] = []byte("no boxes at all, but bytes") }, place: "low.m3u8:10"},
+		{clause: "RFC 8216, 3.3", severity: e, change: func(_ *testing.T, c clip) { c["low-1.m4s"] = c["low-1.m4s"][:5000] }, place: "low.m3u8:10"},
 		{clause: "RFC 8216, 3.3", severity: e, change: func(_ *testing.T, c clip) { c["low-init.mp4"] = c["low-1.m4s"] }, place: "low.m3u8:6"},
 		{clause: "Apple, 7.1", severity: e, recipe: later("low", 2, 1000), place: "low.m3u8:12"},
 		{clause: "Apple, 7.3", severity: e, recipe: later("low", 2, 1), place: "low.m3u8:12"},
