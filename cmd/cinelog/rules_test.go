@@ -27,10 +27,18 @@ var ofTheSource = map[string]string{
 	"Apple, 9.9":  "a source of the lowest rung's size has no lower one",
 }
 
+// ofGrowth are those that a video does not follow before it is complete.
+var ofGrowth = map[string]string{
+	"Apple, 6.1": "keyframes are listed when all of them are known",
+}
+
 // brokenRules holds what a server serves of a video against the rules of HLS and DASH, and returns what is broken
-// beside what is chosen.
+// beside what is chosen; an address that is empty is left out.
 func brokenRules(ctx context.Context, server, hls, dash string, excused ...map[string]string) (wrong []string) {
 	for _, address := range []string{hls, dash} {
+		if address == "" {
+			continue
+		}
 		report, err := streamcheck.Check(ctx, server+address, streamcheck.Options{})
 		if err != nil {
 			wrong = append(wrong, err.Error())
