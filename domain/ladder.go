@@ -93,7 +93,7 @@ func (p Plan) LongestSegment() int {
 	return longest
 }
 
-// Keyframes come every 2 s and segments last 4 s (Apple's HLS authoring rules 1.10 and 7.5 ask for about 2 s and
+// Keyframes come every 2 s and segments last 4 s (Apple's HLS authoring rules 1.13 and 7.6 ask for about 2 s and
 // about 6 s; 4 s starts sooner). The first chunk is one segment, because somebody waits for it; the others are long
 // enough that starting an encoder and seeking in the source cost little beside the encode.
 const (

@@ -116,7 +116,7 @@ func head(b *strings.Builder, p Playback, ended bool) {
 	}
 }
 
-// targetDuration is one for all playlists of a video (rule 7.8), in seconds: the longest segment, rounded (RFC 8216,
+// targetDuration is one for all playlists of a video (rule 8.2), in seconds: the longest segment, rounded (RFC 8216,
 // 4.3.3.1). It must not change while they grow (6.2.1), so it is the plan's. A segment of sound ends up to a frame after
 // the pictures, one of a remuxed source up to a picture beside the plan.
 func targetDuration(p Playback) int { return max(1, int(math.Round(p.Longest+segmentMargin))) }
