@@ -16,6 +16,9 @@ import (
 const (
 	// maxRemuxSide and maxRemuxLevel are what browsers and phones decode of H.264: level 5.2 (ITU-T H.264, A.3).
 	maxRemuxSide, maxRemuxLevel = 4096, 52
+	// maxLead is by how many microseconds the pictures may begin after the sound: so long the first one stands still, as it
+	// does in an encode.
+	maxLead = 1_000_000
 	// jointGap is how far apart joints are, in microseconds.
 	jointGap = 1_000_000
 )
@@ -35,7 +38,7 @@ func remuxable(p probe, t *timing, m measured, s domain.SourceInfo) *domain.Remu
 	rate := m.rate.Float()
 	last := t.video[len(t.video)-1]
 	fast := float64(len(t.video)-1) > 1.1*rate*float64(last-t.video[0])/1e6+5 // the grid has fewer pictures than the source
-	late := t.video[0] < 0 || float64(t.video[0]) > 1e6/rate || m.duration-float64(last)/1e6 > 2.5
+	late := t.video[0] < 0 || t.video[0] > maxLead || m.duration-float64(last)/1e6 > 2.5
 	if fast || late || len(t.joints) == 0 || t.joints[0] != t.video[0] {
 		return nil
 	}
@@ -139,7 +142,7 @@ func (o *remuxOutput) drain(ctx context.Context, pipe io.Reader) error {
 func (o *remuxOutput) add(ctx context.Context, f *fragment) error {
 	if !o.begun {
 		o.begun, o.origin, o.shift = true, f.decodeTime, f.samples[0].offset
-		o.lead = uint32(math.Round(o.start * o.rate)) //nolint:gosec // less than a picture's time
+		o.lead = uint32(math.Round(o.start * o.rate)) //nolint:gosec // a second at most
 	}
 	if want := o.origin + o.decode; f.decodeTime != want {
 		return o.refuse("pictures are missing before second %.3f", float64(f.decodeTime-o.origin)/o.rate)
