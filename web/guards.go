@@ -55,6 +55,29 @@ func securityHeaders(next http.Handler) http.Handler {
 	})
 }
 
+// playableAnywhere lets pages of all sites play: what is below /play/ and /media/ is reached by an id that cannot be guessed,
+// and read without a cookie or key (the Fetch standard's CORS protocol). Everything else stays with our own page.
+func playableAnywhere(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/play/") && !strings.HasPrefix(r.URL.Path, "/media/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date, Etag")
+		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			h.Set("Access-Control-Allow-Methods", "GET, HEAD")
+			h.Set("Access-Control-Allow-Headers", "Range, If-None-Match, Cinelog-Min-Position")
+			h.Set("Access-Control-Max-Age", "86400")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // knownHost refuses requests for names that are not ours: a page of another site could make its own name point at a
 // loopback address and so talk to us as if it were from here (DNS rebinding). Probes of a load balancer have no name
 // to give and learn nothing, so health is exempt.

@@ -15,7 +15,7 @@ import (
 func New(server Server) http.Handler {
 	s := &server
 	r := chi.NewRouter()
-	r.Use(s.recovered, securityHeaders, s.knownHost, sameSite(), readableURL, middleware.GetHead)
+	r.Use(s.recovered, securityHeaders, s.knownHost, playableAnywhere, sameSite(), readableURL, middleware.GetHead)
 	r.NotFound(notFound)
 	r.MethodNotAllowed(notAllowed(r))
 	api := humachi.New(r, s.apiConfig())
