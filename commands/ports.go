@@ -116,7 +116,8 @@ const (
 	TaskChunk   TaskKind = "chunk"
 	TaskRemux   TaskKind = "remux" // serve the source's own pictures
 	TaskAudio   TaskKind = "audio"
-	TaskSweep   TaskKind = "sweep" // remove the blobs that the log does not name
+	TaskPreview TaskKind = "preview" // a storyboard and a moving preview of what is complete
+	TaskSweep   TaskKind = "sweep"   // remove the blobs that the log does not name
 )
 
 // Task is one piece of work. It names what to do and holds no state: the log decides what is still to be done.
@@ -150,6 +151,8 @@ type Encoder interface {
 	Remux(ctx context.Context, job RemuxJob, out Output) error
 	// EncodeAudio encodes the whole audio track and hands its pieces to out as they become ready.
 	EncodeAudio(ctx context.Context, job AudioJob, out Output) error
+	// MakePreviews makes still and moving images of pieces of a rendition.
+	MakePreviews(ctx context.Context, job PreviewJob) (Previews, error)
 }
 
 // ChunkJob says what EncodeChunk is to make.

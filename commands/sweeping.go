@@ -112,6 +112,7 @@ func (w *Worker) sweepVideo(ctx context.Context, id domain.VideoID, abandoned fu
 		return nil
 	}
 	v := domain.LoadVideo(events)
+	young := w.Service.Now().Add(-sweepAge).Unix()
 	live, replaced := map[string]bool{}, map[string]bool{}
 	now := w.Service.Now()
 	for _, b := range LiveBlobs(events, now) {
@@ -135,6 +136,9 @@ func (w *Worker) sweepVideo(ctx context.Context, id domain.VideoID, abandoned fu
 		// A run stores its blobs before it records them, for as long as its encode takes. The sweep at the attempt's end
 		// finds what is left over.
 		attempt, ok := attemptOf(id, b.Key)
+		if ok && b.Modified > young && ToBeNamed(v, b.Key) {
+			return true
+		}
 		return !ok || attempt > v.Attempt || (attempt == v.Attempt && v.InWork())
 	}
 	for _, prefix := range BlobPrefixes(id) {
@@ -222,6 +226,10 @@ func LiveBlobs(events []domain.Recorded, now time.Time) []domain.Blob {
 				blobs = append(blobs, e.Image)
 			}
 		case domain.StoryboardProduced:
+			if e.Attempt >= from {
+				blobs = append(blobs, e.Image)
+			}
+		case domain.PreviewProduced:
 			if e.Attempt >= from {
 				blobs = append(blobs, e.Image)
 			}

@@ -24,7 +24,8 @@ type Transcoding struct {
 func TranscodingEvents() []string {
 	return []string{
 		"video.uploaded.v1", "video.transcode_requested.v1", "video.source_inspected.v1", "video.source_rejected.v1",
-		"video.transcode_planned.v1", "video.rendition_produced.v1", "video.transcode_failed.v1", "video.deleted.v1",
+		"video.transcode_planned.v1", "video.rendition_produced.v1", "video.storyboard_produced.v1", "video.transcode_failed.v1",
+		"video.deleted.v1",
 	}
 }
 
@@ -42,6 +43,8 @@ func (p *Transcoding) Handle(ctx context.Context, r domain.Recorded) error {
 		return p.encode(ctx, id, e.Attempt)
 	case domain.RenditionProduced:
 		return p.complete(ctx, id, e)
+	case domain.StoryboardProduced:
+		return p.sweep(ctx, id, e.Attempt) // what other runs of the same task left
 	case domain.SourceRejected:
 		return p.sweep(ctx, id, e.Attempt)
 	case domain.TranscodeFailed:
@@ -49,7 +52,7 @@ func (p *Transcoding) Handle(ctx context.Context, r domain.Recorded) error {
 	case domain.VideoDeleted:
 		return p.sweep(ctx, id, 0)
 	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.ChunkTranscoded,
-		domain.SourceRemuxed, domain.AudioTranscoded, domain.PosterProduced, domain.StoryboardProduced, domain.VideoPublished,
+		domain.SourceRemuxed, domain.AudioTranscoded, domain.PosterProduced, domain.PreviewProduced, domain.VideoPublished,
 		domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved:
 	}
 	return nil
@@ -143,7 +146,7 @@ func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int
 	return p.send(ctx, tasks...)
 }
 
-// complete sweeps once for a run, with the last of its renditions.
+// complete sweeps once for a run, with the last of its renditions, and has previews made of it.
 func (p *Transcoding) complete(ctx context.Context, id domain.VideoID, e domain.RenditionProduced) error {
 	v, err := p.Service.load(ctx, id)
 	if err != nil {
@@ -151,6 +154,11 @@ func (p *Transcoding) complete(ctx context.Context, id domain.VideoID, e domain.
 	}
 	if v.Attempt != e.Attempt || v.Run.Plan == nil || v.Run.Plan.Rungs[len(v.Run.Plan.Rungs)-1].Name != e.Name {
 		return nil
+	}
+	if v.NeedsPreviews(e.Attempt) == nil {
+		if err := p.send(ctx, Task{Kind: TaskPreview, Video: id, Attempt: e.Attempt, Priority: PriorityRest}); err != nil {
+			return err
+		}
 	}
 	return p.sweep(ctx, id, e.Attempt)
 }

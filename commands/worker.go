@@ -74,6 +74,8 @@ func (w *Worker) do(ctx context.Context, t Task) error {
 		return w.remux(ctx, t)
 	case TaskAudio:
 		return w.audio(ctx, t)
+	case TaskPreview:
+		return w.previews(ctx, t)
 	case TaskSweep:
 		return w.sweep(ctx, t)
 	}
@@ -90,14 +92,20 @@ func describe(t Task) string {
 		return "remuxing the source"
 	case TaskAudio:
 		return "encoding the audio"
+	case TaskPreview:
+		return "making previews"
 	case TaskSweep:
 		return "sweeping"
 	}
 	return "a task"
 }
 
-// fail ends the attempt that a task belongs to.
+// fail ends the attempt that a task belongs to, if the video is nothing without what the task was to make.
 func (w *Worker) fail(ctx context.Context, t Task, f domain.Failure) error {
+	if t.Kind == TaskPreview {
+		w.Log.WarnContext(ctx, "the video does without something", "video", string(t.Video), "attempt", t.Attempt, "task", describe(t), "reason", f.Error())
+		return nil
+	}
 	err := w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) {
 		switch {
 		case t.Kind == TaskInspect && f.Code != domain.Internal:

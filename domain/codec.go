@@ -39,6 +39,8 @@ func EventType(e Event) string {
 		return "video.poster_produced.v1"
 	case StoryboardProduced:
 		return "video.storyboard_produced.v1"
+	case PreviewProduced:
+		return "video.preview_produced.v1"
 	case RenditionProduced:
 		return "video.rendition_produced.v1"
 	case TranscodeFailed:
@@ -100,6 +102,8 @@ func DecodeEvent(eventType string, data []byte) (Event, error) {
 		return decode[PosterProduced](eventType, data)
 	case "video.storyboard_produced.v1":
 		return decode[StoryboardProduced](eventType, data)
+	case "video.preview_produced.v1":
+		return decode[PreviewProduced](eventType, data)
 	case "video.rendition_produced.v1":
 		return decodeExact(eventType, data, decodeRendition)
 	case "video.transcode_failed.v1":
@@ -133,7 +137,7 @@ func EventTypes() []string {
 		"video.transcode_requested.v1", "video.source_inspected.v1", "video.source_rejected.v1",
 		"video.transcode_planned.v1", "video.chunk_transcoded.v1", "video.source_remuxed.v1",
 		"video.audio_transcoded.v1",
-		"video.poster_produced.v1", "video.storyboard_produced.v1", "video.rendition_produced.v1",
+		"video.poster_produced.v1", "video.storyboard_produced.v1", "video.preview_produced.v1", "video.rendition_produced.v1",
 		"video.transcode_failed.v1", "video.published.v1", "video.unpublished.v1", "video.caption_added.v1",
 		"video.caption_removed.v1", "video.deleted.v1",
 	}

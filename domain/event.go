@@ -182,6 +182,15 @@ type StoryboardProduced struct {
 	Interval float64 `json:"interval"` // seconds between tiles
 }
 
+// PreviewProduced says that a short moving image (WebP) of moments across the video exists.
+type PreviewProduced struct {
+	Attempt  int     `json:"attempt"`
+	Image    Blob    `json:"image"`
+	Width    int     `json:"width"`
+	Height   int     `json:"height"`
+	Duration float64 `json:"duration"` // seconds until it begins again
+}
+
 // RenditionProduced says that one rung is complete, with what was measured of it. A video is ready when every rung of
 // an attempt's plan has one; playback switches to that attempt with the last of them.
 type RenditionProduced struct {
@@ -267,6 +276,7 @@ func (SourceRemuxed) isEvent()         {}
 func (AudioTranscoded) isEvent()       {}
 func (PosterProduced) isEvent()        {}
 func (StoryboardProduced) isEvent()    {}
+func (PreviewProduced) isEvent()       {}
 func (RenditionProduced) isEvent()     {}
 func (TranscodeFailed) isEvent()       {}
 func (VideoPublished) isEvent()        {}

@@ -47,6 +47,7 @@ type Run struct {
 	NoRemux   string // why the source's own pictures are not served
 	Audio     TrackRun
 	HasPoster bool
+	Previewed bool // the storyboard is there, and what comes with it
 	Failure   *Failure
 }
 
@@ -154,6 +155,8 @@ func (v Video) Evolve(r Recorded) Video {
 		v.Run.Audio = v.Run.Audio.with(e.Part, len(e.Segments), e.Final)
 	case PosterProduced:
 		v.Run.HasPoster = true
+	case StoryboardProduced:
+		v.Run.Previewed = v.Run.Previewed || e.Attempt == v.Attempt
 	case RenditionProduced:
 		v.Serving = e.Attempt
 	case SourceRejected:
@@ -166,7 +169,7 @@ func (v Video) Evolve(r Recorded) Video {
 		v.Published = false
 	case VideoDeleted:
 		v.Deleted = true
-	case StoryboardProduced, CaptionAdded, CaptionRemoved: // no decision depends on them
+	case PreviewProduced, CaptionAdded, CaptionRemoved: // no decision depends on them
 	}
 	return v
 }

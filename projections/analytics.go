@@ -112,7 +112,7 @@ func FactOf(r domain.Recorded) (f Fact, ok bool) {
 		f.Kind = FactPublished
 	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.SourceInspected,
 		domain.TranscodePlanned, domain.ChunkTranscoded, domain.SourceRemuxed, domain.AudioTranscoded, domain.PosterProduced,
-		domain.StoryboardProduced, domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved,
+		domain.StoryboardProduced, domain.PreviewProduced, domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved,
 		domain.VideoDeleted:
 		return Fact{}, false
 	}

@@ -30,6 +30,8 @@ type Video struct {
 	Renditions     []VideoRendition // of what is served; before that, of the newest attempt
 	Next           []VideoRendition // of the newest attempt while an older one is served
 	Poster         bool
+	Storyboard     int // of which attempt there is one
+	Preview        int // the same
 	Failure        *domain.Failure
 	FramesDone     int // of the newest attempt, for progress
 	FramesPlanned  int

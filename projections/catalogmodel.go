@@ -12,7 +12,7 @@ import (
 const CatalogName = "catalog"
 
 // catalogVersion grows when FoldVideo or the text of a search gives other rows than before.
-const catalogVersion = 4
+const catalogVersion = 5
 
 // CatalogModel is the model of the catalog: one row per video, under its id. A deleted video leaves a row that says so
 // and nothing else, so that a late event does not bring it back.
@@ -87,7 +87,11 @@ func (v Video) evolve(r domain.Recorded) Video {
 		return Video{
 			ID: v.ID, Created: v.Created, CreatedAt: v.CreatedAt, Version: v.Version, Position: v.Position, Deleted: true,
 		}
-	case domain.StoryboardProduced, domain.CaptionAdded, domain.CaptionRemoved: // not in the catalog
+	case domain.StoryboardProduced:
+		v.Storyboard = e.Attempt
+	case domain.PreviewProduced:
+		v.Preview = e.Attempt
+	case domain.CaptionAdded, domain.CaptionRemoved: // not in the catalog
 	}
 	v.Status = v.status()
 	v.Playable = v.Serving > 0 || (v.VideoStarted && (v.AudioStarted || !v.AudioPlanned))

@@ -18,6 +18,8 @@ type Playback struct {
 	Audio          *PlaybackAudio
 	AudioOnly      bool // the sound is offered without pictures too
 	Poster         *domain.Blob
+	Storyboard     *domain.StoryboardProduced
+	Preview        *domain.Blob
 }
 
 // PlaybackRendition is one video rendition with its segments, without a gap from the start.

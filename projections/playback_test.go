@@ -122,6 +122,8 @@ func whole(attempt int) []domain.Event {
 		planned(attempt), chunkDone(attempt, 0), audioDone(attempt, 0), audioDone(attempt, 1), chunkDone(attempt, 2),
 		chunkDone(attempt, 1),
 		domain.PosterProduced{Attempt: attempt, Image: blobOf(attempt, "poster.jpg", 9)},
+		domain.StoryboardProduced{Attempt: attempt, Image: blobOf(attempt, "storyboard.jpg", 9), Columns: 3, Rows: 3, Width: 160, Height: 90, Interval: 2},
+		domain.PreviewProduced{Attempt: attempt, Image: blobOf(attempt, "preview.webp", 9)},
 	}, produced(attempt)...)
 }
 
@@ -195,7 +197,7 @@ func TestPlaybackSwitchesToACompleteAttemptOnly(t *testing.T) {
 		t.Errorf("after attempt 3: attempt %d", b.Attempt)
 	}
 	rows, err := p.rows.Scan(t.Context(), "")
-	if want := 1 + 1 + 3 + 2 + 1; err != nil || len(rows) != want { // header, plan, chunks, audio, poster
+	if want := 1 + 1 + 3 + 2 + 3; err != nil || len(rows) != want { // header, plan, chunks, audio, images
 		t.Errorf("%d rows, want those of attempt 3: %d; %v", len(rows), want, err)
 	}
 }

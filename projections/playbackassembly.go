@@ -11,6 +11,8 @@ type assembly struct {
 	remux    []*PlaybackPart
 	audio    []*PlaybackPart
 	poster   *domain.Blob
+	tiles    *domain.StoryboardProduced
+	preview  *domain.Blob
 }
 
 func (a *assembly) add(row PlaybackRow) {
@@ -25,6 +27,10 @@ func (a *assembly) add(row PlaybackRow) {
 		a.audio = append(a.audio, row.Audio)
 	case row.Poster != nil && row.Poster.Attempt == a.attempt:
 		a.poster = &row.Poster.Image
+	case row.Storyboard != nil && row.Storyboard.Attempt == a.attempt:
+		a.tiles = row.Storyboard
+	case row.Preview != nil && row.Preview.Attempt == a.attempt:
+		a.preview = &row.Preview.Image
 	}
 }
 
@@ -37,7 +43,10 @@ func (a *assembly) playback() (Playback, bool) {
 	if a.plan == nil || (a.plan.Audio != nil && len(a.audio) == 0) {
 		return Playback{}, false
 	}
-	p := Playback{Duration: a.plan.Duration, Longest: a.plan.Longest, Poster: a.poster, AudioOnly: a.plan.AudioOnly}
+	p := Playback{
+		Duration: a.plan.Duration, Longest: a.plan.Longest, AudioOnly: a.plan.AudioOnly,
+		Poster: a.poster, Storyboard: a.tiles, Preview: a.preview,
+	}
 	encoded := 0
 	for _, rung := range a.plan.Rungs {
 		r := PlaybackRendition{

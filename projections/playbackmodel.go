@@ -19,6 +19,9 @@ type PlaybackRow struct {
 	Remux  *PlaybackPart          `json:"remux,omitempty"`
 	Audio  *PlaybackPart          `json:"audio,omitempty"`
 	Poster *domain.PosterProduced `json:"poster,omitempty"`
+
+	Storyboard *domain.StoryboardProduced `json:"storyboard,omitempty"`
+	Preview    *domain.PreviewProduced    `json:"preview,omitempty"`
 }
 
 // PlaybackHeader says whether a video may be played, and which run of the pipeline is.
@@ -64,7 +67,7 @@ type PlaybackPart struct {
 // PlaybackModel folds events into the rows from which playlists are rendered.
 func PlaybackModel() Model[PlaybackRow] {
 	return Model[PlaybackRow]{
-		Name: PlaybackName, Version: 2, Keys: playbackKeys, Drop: playbackDrop,
+		Name: PlaybackName, Version: 3, Keys: playbackKeys, Drop: playbackDrop,
 		Fold: func(_ string, row PlaybackRow, r domain.Recorded) PlaybackRow { return foldPlayback(row, r) },
 	}
 }
@@ -85,12 +88,16 @@ func playbackKeys(r domain.Recorded) []string {
 		return of(e.Attempt, fmt.Sprintf("audio/%06d", e.Part))
 	case domain.PosterProduced:
 		return of(e.Attempt, "poster")
+	case domain.StoryboardProduced:
+		return of(e.Attempt, "storyboard")
+	case domain.PreviewProduced:
+		return of(e.Attempt, "preview")
 	case domain.VideoCreated, domain.PlaybackPolicyChanged, domain.VideoUploaded, domain.TranscodeRequested,
 		domain.SourceRejected, domain.TranscodeFailed, domain.RenditionProduced, domain.VideoPublished,
 		domain.VideoUnpublished:
 		return []string{r.Stream}
-	case domain.VideoDetailsChanged, domain.SourceInspected, domain.StoryboardProduced, domain.CaptionAdded,
-		domain.CaptionRemoved, domain.VideoDeleted:
+	case domain.VideoDetailsChanged, domain.SourceInspected, domain.CaptionAdded, domain.CaptionRemoved,
+		domain.VideoDeleted:
 	}
 	return nil
 }
@@ -130,6 +137,10 @@ func foldPlayback(row PlaybackRow, r domain.Recorded) PlaybackRow {
 		return PlaybackRow{Audio: &part}
 	case domain.PosterProduced:
 		return PlaybackRow{Poster: &e}
+	case domain.StoryboardProduced:
+		return PlaybackRow{Storyboard: &e}
+	case domain.PreviewProduced:
+		return PlaybackRow{Preview: &e}
 	default:
 		return PlaybackRow{Header: foldHeader(row.Header, r)}
 	}

@@ -220,6 +220,22 @@ func TestPlayback(t *testing.T) {
 	if image.text != "jpeg" || image.Header.Get("Content-Type") != "image/jpeg" {
 		t.Errorf("poster %q %v", image.text, image.Header)
 	}
+	for _, name := range []string{"storyboard.vtt", "storyboard.jpg", "preview.webp"} {
+		s.ask(t, "GET", "/play/"+id+"/"+name, "").wants(t, 404)
+	}
+	p.Duration, p.Preview = 5, &domain.Blob{Key: "media/" + id + "/a1/previews-x/preview.webp", SHA256: "cc"}
+	p.Storyboard = &domain.StoryboardProduced{Image: poster, Columns: 3, Rows: 1, Width: 160, Height: 90, Interval: 2}
+	s.blobs.bytes[p.Preview.Key] = []byte("webp")
+	s.playbacks[id] = p
+	for name, want := range map[string][2]string{
+		"storyboard.jpg": {"image/jpeg", "jpeg"}, "preview.webp": {"image/webp", "webp"},
+		"storyboard.vtt": {"text/vtt; charset=utf-8", "storyboard.jpg#xywh=320,0,160,90"},
+	} {
+		a := s.ask(t, "GET", "/play/"+id+"/"+name, "", "Accept-Encoding: identity")
+		if a.Header.Get("Content-Type") != want[0] || !strings.Contains(a.text, want[1]) {
+			t.Errorf("%s: %q %v", name, a.text, a.Header)
+		}
+	}
 	part := s.ask(t, "GET", "/"+initBlob.Key, "", "Range: bytes=2-4")
 	part.wants(t, 206)
 	if part.text != "234" || part.Header.Get("Content-Type") != "video/mp4" ||

@@ -23,6 +23,8 @@ func MediaType(key string) string {
 		return "video/mp4"
 	case ".jpg":
 		return "image/jpeg"
+	case ".webp":
+		return "image/webp"
 	case ".vtt":
 		return "text/vtt; charset=utf-8"
 	}

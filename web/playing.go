@@ -76,6 +76,7 @@ func (s *Server) manifest(ctx context.Context, in *masterInput) (*huma.StreamRes
 const (
 	hls  = "application/vnd.apple.mpegurl"
 	dash = "application/dash+xml"
+	vtt  = "text/vtt; charset=utf-8"
 )
 
 func (s *Server) mediaPlaylist(ctx context.Context, in *playlistInput) (*huma.StreamResponse, error) {
@@ -149,25 +150,6 @@ func acceptsGzip(header string) bool {
 		return !given || (err == nil && q > 0)
 	}
 	return false
-}
-
-func (s *Server) poster(ctx context.Context, in *masterInput) (*huma.StreamResponse, error) {
-	p, err := s.playable(ctx, in.QueryHeaders, in.ID)
-	if err == nil && p.Poster == nil {
-		err = s.problem(ctx, "path", fmt.Errorf("%w: the video has no poster yet", domain.ErrNotFound))
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &huma.StreamResponse{Body: func(ctx huma.Context) {
-		r, w := humachi.Unwrap(ctx)
-		err := s.serveBlob(w, r, blobAnswer{
-			key: p.Poster.Key, mime: "image/jpeg", tag: p.Poster.SHA256, cache: "public, max-age=60",
-		})
-		if err != nil {
-			s.writeError(w, r, err)
-		}
-	}}, nil
 }
 
 func (s *Server) mediaURL(b domain.Blob) string {

@@ -38,6 +38,9 @@ func New(server Server) http.Handler {
 	huma.Register(api, file(op("play-rendition", "GET", "/play/{id}/{rendition}.m3u8", 200, "Media playlist", 403), hls), s.mediaPlaylist)
 	huma.Register(api, file(op("play-dash", "GET", "/play/{id}/manifest.mpd", 200, "MPEG-DASH manifest, once the video is complete", 403), dash), s.manifest)
 	huma.Register(api, file(op("get-poster", "GET", "/play/{id}/poster.jpg", 200, "Poster", 403), "image/jpeg"), s.poster)
+	huma.Register(api, file(op("get-storyboard", "GET", "/play/{id}/storyboard.vtt", 200, "Storyboard: which tile of its image shows which moment", 403), vtt), s.storyboard)
+	huma.Register(api, file(op("get-storyboard-image", "GET", "/play/{id}/storyboard.jpg", 200, "Image of the storyboard", 403), "image/jpeg"), s.storyboardImage)
+	huma.Register(api, file(op("get-preview", "GET", "/play/{id}/preview.webp", 200, "Moving preview", 403), "image/webp"), s.preview)
 
 	huma.Register(api, op("healthz", "GET", "/healthz", 200, "Does the process answer?"), s.healthy)
 	huma.Register(api, op("readyz", "GET", "/readyz", 200, "Should the process get requests?", 503), s.ready)

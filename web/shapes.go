@@ -65,6 +65,10 @@ type playbackAnswer struct {
 	HLS    string `json:"hls"`
 	DASH   string `json:"dash,omitempty" doc:"There when the video is complete"`
 	Poster string `json:"poster,omitempty"`
+
+	Storyboard      string `json:"storyboard,omitempty" doc:"WebVTT that names a tile of an image for each moment, for seek bars"`
+	StoryboardImage string `json:"storyboard_image,omitempty" doc:"The image with the tiles"`
+	Preview         string `json:"preview,omitempty" doc:"A short moving image (WebP)"`
 }
 
 type failureAnswer struct {
@@ -123,6 +127,12 @@ func answerVideo(v projections.Video) VideoAnswer {
 		}
 		if v.Poster {
 			a.Playback.Poster = "/play/" + a.ID + "/poster.jpg"
+		}
+		if v.Serving > 0 && v.Storyboard == v.Serving {
+			a.Playback.Storyboard, a.Playback.StoryboardImage = "/play/"+a.ID+"/storyboard.vtt", "/play/"+a.ID+"/storyboard.jpg"
+		}
+		if v.Serving > 0 && v.Preview == v.Serving {
+			a.Playback.Preview = "/play/" + a.ID + "/preview.webp"
 		}
 	}
 	return a

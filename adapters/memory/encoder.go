@@ -120,3 +120,19 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 	}
 	return nil
 }
+
+// MakePreviews implements commands.Encoder.
+func (e *Encoder) MakePreviews(ctx context.Context, job commands.PreviewJob) (commands.Previews, error) {
+	for i, piece := range job.Tiles {
+		if err := e.before(ctx, commands.TaskPreview, 0, i); err != nil {
+			return commands.Previews{}, err
+		}
+		if _, err := piece(ctx); err != nil {
+			return commands.Previews{}, err
+		}
+	}
+	return commands.Previews{
+		Storyboard: []byte("a storyboard"), Columns: len(job.Tiles), Rows: 1, TileWidth: 160, TileHeight: 90,
+		Moving: []byte("a preview"), Width: 320, Height: 180, Duration: 4.5,
+	}, nil
+}

@@ -35,6 +35,7 @@ func TestThePage(t *testing.T) {
 		t.Run(name, func(t *testing.T) { walk(open(t, browser, server, path)) })
 	}
 	visit("a chosen file is uploaded, encoded, played and found", "/", func(b *tab) { b.chooseAndWatch(clip) })
+	visit("its scenes are shown, and gone to", "/", (*tab).seeScenes)
 	visit("playback that stopped can be tried again", "/", (*tab).retryPlayback)
 	visit("a file that is no video is explained", "/", (*tab).explainRefusal)
 	visit("an upload that broke can be tried again", "/", (*tab).retryUpload)

@@ -171,7 +171,11 @@ func eventSummary(e domain.Event) string {
 		return e.Details.Title
 	case domain.PosterProduced:
 		return fmt.Sprintf("%dx%d", e.Width, e.Height)
-	case domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.TranscodeRequested, domain.StoryboardProduced,
+	case domain.StoryboardProduced:
+		return fmt.Sprintf("%dx%d tiles of %dx%d, one each %g s", e.Columns, e.Rows, e.Width, e.Height, e.Interval)
+	case domain.PreviewProduced:
+		return fmt.Sprintf("%dx%d, %.1f s", e.Width, e.Height, e.Duration)
+	case domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.TranscodeRequested,
 		domain.VideoPublished, domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved, domain.VideoDeleted:
 	}
 	b, err := json.Marshal(e)

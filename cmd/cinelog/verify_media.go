@@ -77,13 +77,13 @@ func (m *mediaCheck) compare(ctx context.Context, id domain.VideoID) (files int,
 	for _, b := range named {
 		missing[b.Key] = b
 	}
-	inWork := domain.LoadVideo(events).InWork() // what is stored now will be named
+	v := domain.LoadVideo(events)
 	for _, prefix := range commands.BlobPrefixes(id) {
 		err := m.store.List(ctx, prefix, func(s commands.StoredBlob) error {
 			want, ok := missing[s.Key]
 			switch {
 			case ok:
-			case inWork:
+			case v.InWork(), commands.ToBeNamed(v, s.Key): // what is stored now will be named
 				return nil
 			default:
 				extra = append(extra, s.Key+" is stored but no event names it")

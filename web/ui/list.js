@@ -104,15 +104,28 @@ function newCard(id) {
   card.title = el('h2');
   card.meta = el('p', {className: 'soft'});
   card.tags = el('p', {className: 'tags'});
+  preview(card);
   const thumb = el('div', {className: 'thumb'}, card.image, card.state, card.length, card.bar);
+  thumb.onpointerenter = card.start;
+  thumb.onpointerleave = card.stop;
   card.li = el('li', {}, el('a', {className: 'card', href: `#/v/${id}`}, thumb, card.title, card.meta, card.tags));
   return card;
 }
 
+/** preview shows a card's moving preview while it is pointed at, where people do not mind what moves. */
+function preview(card) {
+  const calm = window.matchMedia('(prefers-reduced-motion: reduce)');
+  const still = () => { if (card.poster && card.image.getAttribute('src') !== card.poster) card.image.src = card.poster; };
+  card.image.onerror = () => { card.moving = ''; still(); };
+  card.start = () => { if (card.moving && !calm.matches) card.image.src = card.moving; };
+  card.stop = still;
+}
+
 function update(card, video) {
-  const poster = video.playback?.poster || '';
-  card.image.hidden = !poster;
-  if (poster && card.image.getAttribute('src') !== poster) card.image.src = poster;
+  card.poster = video.playback?.poster || '';
+  card.moving = video.playback?.preview || '';
+  card.image.hidden = !card.poster;
+  if (card.image.getAttribute('src') !== card.moving) card.stop();
   setText(card.title, video.title);
   setText(card.length, video.duration ? clock(video.duration) : '');
   setText(card.state, stateOf(video));

@@ -1,6 +1,7 @@
 // Playing with hls.js, and the choice of the quality. Chromium says "maybe" to native HLS and then plays it badly, so
 // hls.js comes first where it works.
 import {announce, button, el} from './dom.js';
+import {seekStrip} from './storyboard.js';
 
 /** play puts a player on the stage and returns a function that takes it away. */
 export function play(stage, quality, video) {
@@ -9,7 +10,8 @@ export function play(stage, quality, video) {
   if (shape) element.style.aspectRatio = `${shape.width} / ${shape.height}`; // so that nothing moves when it loads
   if (video.playback.poster) element.poster = video.playback.poster;
   const trouble = el('p', {className: 'trouble bad', role: 'alert', hidden: true});
-  stage.replaceChildren(element, trouble);
+  const strip = seekStrip(element, video);
+  stage.replaceChildren(element, strip, trouble);
   const {Hls} = window;
   if (!Hls?.isSupported()) {
     element.src = video.playback.hls;
