@@ -43,7 +43,8 @@ test-long: ## the tests with hundreds of kills
 fuzz: ## each fuzz test for FUZZTIME (30s)
 	@$(GO) test ./domain -run '^$$' -fuzz FuzzReports -fuzztime $(FUZZTIME)
 	@$(GO) test ./projections -run '^$$' -fuzz FuzzCursors -fuzztime $(FUZZTIME)
-	@$(GO) test ./adapters/ffmpeg -run '^$$' -fuzz FuzzFragments -fuzztime $(FUZZTIME)
+	@$(GO) test ./adapters/ffmpeg -run '^$$' -fuzz FuzzFragments -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+	@$(GO) test ./adapters/ffmpeg -run '^$$' -fuzz FuzzSampleTables -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	@$(GO) test ./adapters/streamcheck -run '^$$' -fuzz FuzzPresentation -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 
 lint: ## the linters, with the dependency rule

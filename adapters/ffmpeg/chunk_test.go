@@ -1,6 +1,7 @@
 package ffmpeg_test
 
 import (
+	"context"
 	"bytes"
 	"errors"
 	"math"
@@ -220,6 +221,26 @@ func TestAnOutputThatFailsEndsTheEncode(t *testing.T) {
 	r.fail = domain.ErrUnavailable
 	err = e.EncodeChunk(t.Context(), commands.ChunkJob{Path: path, Source: info, Plan: smallPlan(info)}, r)
 	if !errors.Is(err, domain.ErrUnavailable) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// panics is an Output that stands for a mistake in reading what comes.
+type panics struct{ *recorder }
+
+func (panics) Init(context.Context, string, string, []byte) error { panic("a mistake") }
+
+// What is read in a goroutine of its own would take the whole process down with it.
+func TestAMistakeCostsOneEncodeOnly(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	path := clip(t, "a.mp4", "testsrc2=s=160x90:r=25:d=1", "-c:v", "libx264", "-preset", "ultrafast", "-an")
+	info, err := e.Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = e.EncodeChunk(t.Context(), commands.ChunkJob{Path: path, Source: info, Plan: smallPlan(info)}, panics{newRecorder()})
+	if err == nil || !strings.Contains(err.Error(), "a mistake") {
 		t.Fatalf("got %v", err)
 	}
 }

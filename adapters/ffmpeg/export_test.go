@@ -1,12 +1,15 @@
 package ffmpeg
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/cinelog/cinelog/domain"
 )
 
 // SplitFragments, CodecString and the rest open to the tests what an untrusted process's bytes go through.
@@ -30,6 +33,22 @@ func Sniff(path string) (string, error) {
 	return c.demuxer, err
 }
 
+// Tables reads the timing of an MP4 file from its sample tables, of track 1 and, if asked, the sound of track 2.
+func Tables(file []byte, audio bool) (pictures, sounds int, measured string, sane, ok bool) {
+	p := probe{video: stream{ID: "0x1"}}
+	if audio {
+		p.audio = &stream{ID: "0x2"}
+	}
+	t, ok := readTables(bytes.NewReader(file), int64(len(file)), p)
+	if !ok {
+		return 0, 0, "", true, false
+	}
+	pictures = len(t.video)
+	m := t.measure()
+	_ = remuxable(probe{video: stream{Codec: "h264", PixelFormat: "yuv420p", Profile: "High"}}, t, m, domain.SourceInfo{Transfer: domain.SDR})
+	return pictures, t.audio, fmt.Sprintf("%+v", m), m.frames >= 1 && m.duration > 0 && m.duration < 3*maxSeconds && m.rate.Float() > 0, true
+}
+
 // Clean is clean.
 func Clean(b []byte) string { return clean(b) }
 
@@ -40,7 +59,7 @@ func (e *Encoder) Timings(ctx context.Context, path string) (difference string, 
 	if err != nil {
 		return "", false, err
 	}
-	f, table := tableTiming(path, p)
+	f, table := e.tableTiming(path, p)
 	if !table {
 		return "", false, nil
 	}

@@ -138,7 +138,7 @@ func (f *fragment) parseRun(r *fields, at int, head uint32, defaults sample, dat
 		if f.first < 0 {
 			f.first, *dataAt = start, start
 		}
-		if start != *dataAt {
+		if start < 0 || start != *dataAt {
 			return fmt.Errorf("%w: a gap before a run", errMP4)
 		}
 	}
@@ -165,8 +165,9 @@ func (f *fragment) parseRun(r *fields, at int, head uint32, defaults sample, dat
 			run.offsets = append(run.offsets, at+r.at)
 			s.offset = int32(r.u32()) //nolint:gosec // signed in version 1, and small in version 0
 		}
-		if *dataAt += int(s.size); r.short || *dataAt > maxMdat {
-			return fmt.Errorf("%w: trun is cut", errMP4)
+		// Without a size there would be no end to how many samples a short run may have.
+		if *dataAt += int(s.size); r.short || s.size == 0 || *dataAt > len(f.mdat) {
+			return fmt.Errorf("%w: trun is cut, or has samples that are not in mdat", errMP4)
 		}
 		f.samples = append(f.samples, s)
 	}

@@ -3,6 +3,8 @@ package ffmpeg_test
 import (
 	"bytes"
 	"os"
+	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
@@ -54,6 +56,38 @@ func TestFragmentsOfBothKindsAreRead(t *testing.T) {
 		})
 	}
 }
+
+// A run of samples need not say anything of each one, so that a few bytes could promise any number. The test is not
+// parallel, because it looks at the memory of the whole process.
+func TestARunWithoutEndIsRefused(t *testing.T) { //nolint:paralleltest // see above
+	const follow = 20
+	runs := func(size, offset uint32) []byte {
+		run := mp4Box("trun", numbers(trunWithOffset, 2_000_000, offset))
+		moof := mp4Box("moof", mp4Box("mfhd", numbers(0, 1)), mp4Box("traf", mp4Box("tfhd", numbers(tfhdWithSize, 1, size)),
+			mp4Box("tfdt", numbers(1<<24, 0, 0)), run,
+			bytes.Repeat(mp4Box("trun", numbers(0, 2_000_000)), follow)))
+		return slices.Concat(mp4Box("ftyp"), mp4Box("moov"), moof, mp4Box("mdat", make([]byte, 1000)))
+	}
+	const mdat = 8 + 16 + 8 + 16 + 20 + 20 + follow*16 + 8 // where its first byte is, counted from moof
+	for name, file := range map[string][]byte{
+		"samples of no bytes":       runs(0, mdat),
+		"samples before the file":   runs(1, 1<<31),
+		"more than the bytes there": runs(1, mdat),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, samples, err := ffmpeg.SplitFragments(bytes.NewReader(file))
+		runtime.ReadMemStats(&after)
+		if err == nil {
+			t.Errorf("%s: taken for %d samples", name, samples)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 8<<20 {
+			t.Errorf("%s: it took %d bytes of memory, the file has %d", name, took, len(file))
+		}
+	}
+}
+
+const tfhdWithSize, trunWithOffset = 0x10, 0x1
 
 func FuzzFragments(f *testing.F) {
 	f.Add(fragmented(f, false)) // B-frames: composition offsets, several fragments

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -91,7 +92,7 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 		r := watch.reader(readers[i])
 		drains.Go(func() {
 			defer r.close()
-			if err := drain(r); err != nil {
+			if err := e.contained(func() error { return drain(r) }); err != nil {
 				kill(err)
 			}
 		})
@@ -114,6 +115,18 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 		return res, fmt.Errorf("%s: %w: %s", filepath.Base(p.program), waited, res.stderr)
 	}
 	return res, nil
+}
+
+// contained turns a panic into an error: what is read here was made by whoever made the file, and a mistake of ours in
+// reading it must cost that one file and not the process, in which other people's videos are being served.
+func (e *Encoder) contained(read func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: panic: %v", errMP4, p)
+			e.opts.Log.Error("a mistake in reading what FFmpeg or a file says", "error", err, "stack", string(debug.Stack()))
+		}
+	}()
+	return read()
 }
 
 // withoutInput takes the place of the input out of what FFmpeg says: it may end as the reason of a failure, which

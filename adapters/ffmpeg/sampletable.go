@@ -39,7 +39,7 @@ type run struct {
 }
 
 // tableTiming reads the timing of a plain MP4 file; ok is false where ffprobe must read the packets.
-func tableTiming(path string, p probe) (t *timing, ok bool) {
+func (e *Encoder) tableTiming(path string, p probe) (t *timing, ok bool) {
 	if p.container.demuxer != "mov" || p.container.cut {
 		return nil, false
 	}
@@ -48,13 +48,26 @@ func tableTiming(path string, p probe) (t *timing, ok bool) {
 		return nil, false
 	}
 	defer file.Close()
-	moov, movieScale, ok := readMoov(file)
+	info, err := file.Stat()
+	if err != nil {
+		return nil, false
+	}
+	err = e.contained(func() error {
+		t, ok = readTables(file, info.Size(), p)
+		return nil
+	})
+	return t, ok && err == nil
+}
+
+// readTables takes nothing in the file for granted: it needs no more memory than some times what the file has bytes.
+func readTables(file io.ReaderAt, fileSize int64, p probe) (t *timing, ok bool) {
+	moov, movieScale, ok := readMoov(file, fileSize)
 	if !ok {
 		return nil, false
 	}
 	t = &timing{}
-	found := 0
-	err = eachBox(moov, func(kind string, body []byte, _ int) error {
+	var pictures, sound int
+	err := eachBox(moov, func(kind string, body []byte, _ int) error {
 		if kind != "trak" {
 			return nil
 		}
@@ -64,21 +77,22 @@ func tableTiming(path string, p probe) (t *timing, ok bool) {
 			return nil
 		}
 		tab, plain := parseTable(body, movieScale)
-		if !plain {
+		if !plain || tab.bytes() > fileSize {
 			return errMP4
 		}
-		found++
 		start := int64(math.Round(p.start * 1e6))
 		if isVideo {
+			if pictures++; pictures > 1 {
+				return errMP4 // two tracks of one number
+			}
 			return tab.pictures(t, start)
+		}
+		if sound++; sound > 1 {
+			return errMP4
 		}
 		return tab.sound(t, start)
 	})
-	want := 1
-	if p.audio != nil {
-		want = 2
-	}
-	if err != nil || found != want {
+	if err != nil || pictures != 1 || (sound == 1) != (p.audio != nil) {
 		return nil, false
 	}
 	t.sort()
@@ -95,11 +109,7 @@ func (s stream) track() uint32 {
 }
 
 // readMoov returns the body of the only moov box of a file that is whole and not fragmented.
-func readMoov(file *os.File) (moov []byte, movieScale float64, ok bool) {
-	info, err := file.Stat()
-	if err != nil {
-		return nil, 0, false
-	}
+func readMoov(file io.ReaderAt, fileSize int64) (moov []byte, movieScale float64, ok bool) {
 	at := int64(0)
 	for range tableBoxes {
 		var head [16]byte
@@ -112,11 +122,11 @@ func readMoov(file *os.File) (moov []byte, movieScale float64, ok bool) {
 		size, header := int64(binary.BigEndian.Uint32(head[:])), int64(8)
 		switch size {
 		case 0:
-			size = info.Size() - at
+			size = fileSize - at
 		case 1:
 			size, header = int64(binary.BigEndian.Uint64(head[8:])), 16 //nolint:gosec // a negative one is refused below
 		}
-		if size < header || size > info.Size()-at {
+		if size < header || size > fileSize-at {
 			return nil, 0, false // cut off
 		}
 		switch string(head[4:8]) {
@@ -131,7 +141,7 @@ func readMoov(file *os.File) (moov []byte, movieScale float64, ok bool) {
 				return nil, 0, false
 			}
 		}
-		if at += size; at == info.Size() {
+		if at += size; at == fileSize {
 			break
 		}
 	}
@@ -140,7 +150,7 @@ func readMoov(file *os.File) (moov []byte, movieScale float64, ok bool) {
 	if len(header) > 0 && header[0] == 1 {
 		scaleAt = 20
 	}
-	if at != info.Size() || len(header) < scaleAt+4 || findBox(moov, "mvex") != nil {
+	if at != fileSize || len(header) < scaleAt+4 || findBox(moov, "mvex") != nil {
 		return nil, 0, false
 	}
 	return moov, float64(binary.BigEndian.Uint32(header[scaleAt:])), true
@@ -174,7 +184,13 @@ func parseTable(trak []byte, movieScale float64) (t table, ok bool) {
 	}
 	plain := true
 	t.allSync = true
+	seen := map[string]bool{}
 	err := eachBox(stbl, func(kind string, body []byte, _ int) error {
+		switch kind {
+		case "stsd", "stts", "ctts", "stss", "stsz":
+			plain = plain && !seen[kind] // who knows which one of two counts
+			seen[kind] = true
+		}
 		r := &fields{b: body}
 		version := r.u32() >> 24
 		switch kind {
@@ -215,6 +231,19 @@ func parseTable(trak []byte, movieScale float64) (t table, ok bool) {
 	})
 	return t, err == nil && plain && t.count > 0 && t.count <= maxPackets && (t.fixed > 0 || len(t.sizes) == t.count) &&
 		covers(t.deltas, t.count) && (t.offsets == nil || covers(t.offsets, t.count))
+}
+
+// bytes is how many a file must have at least to hold all samples. A table without sizes of its own could else promise
+// millions of samples in a file of a few hundred bytes.
+func (t *table) bytes() int64 {
+	if t.fixed > 0 {
+		return int64(t.fixed) * int64(t.count)
+	}
+	sum := int64(0)
+	for _, size := range t.sizes {
+		sum += int64(size)
+	}
+	return sum
 }
 
 func covers(runs []run, count int) bool {
@@ -293,7 +322,7 @@ func (t *table) pictures(to *timing, start int64) error {
 	cut := false
 	sync := t.sync
 	t.each(func(number uint32, _, shown, length int64) bool {
-		if shown+t.shift < 0 || t.duration > 0 && shown+length > t.duration+1 {
+		if shown+t.shift < 0 || t.duration > 0 && shown+length > t.duration+1 || float64(shown+t.shift) > maxSeconds*t.timescale {
 			cut = true
 			return false
 		}
@@ -323,7 +352,7 @@ func (t *table) sound(to *timing, start int64) error {
 		if t.duration > 0 {
 			length = min(length, t.duration-shown)
 		}
-		if l := t.micros(length); l > 0 && l < 60e6 {
+		if l := t.micros(length); l > 0 && l < 60e6 && math.Abs(float64(shown+t.shift)) < maxSeconds*t.timescale {
 			to.audioEnd = max(to.audioEnd, t.micros(shown+t.shift)-start+l)
 		}
 		return true

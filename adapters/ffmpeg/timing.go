@@ -33,7 +33,7 @@ const maxPackets = 12 * 3600 * 240
 
 // scan lists all packets of the chosen tracks. Headers lie about durations and rates; packets cannot.
 func (e *Encoder) scan(ctx context.Context, path string, p probe) (*timing, error) {
-	if t, ok := tableTiming(path, p); ok {
+	if t, ok := e.tableTiming(path, p); ok {
 		return t, nil
 	}
 	return e.scanPackets(ctx, path, p)
@@ -131,9 +131,12 @@ func (t *timing) picture(at int64, keyframe bool) {
 	t.video = append(t.video, at)
 }
 
+// maxSeconds is beyond all times that are meant.
+const maxSeconds = 1e9
+
 func micros(s string) (int64, bool) {
 	v, err := strconv.ParseFloat(s, 64)
-	if err != nil || math.Abs(v) > 1e9 {
+	if err != nil || math.Abs(v) > maxSeconds {
 		return 0, false
 	}
 	return int64(math.Round(v * 1e6)), true
