@@ -112,12 +112,13 @@ type TaskKind string
 
 // The kinds of work, in the order in which a video needs them.
 const (
-	TaskInspect TaskKind = "inspect"
-	TaskChunk   TaskKind = "chunk"
-	TaskRemux   TaskKind = "remux" // serve the source's own pictures
-	TaskAudio   TaskKind = "audio"
-	TaskPreview TaskKind = "preview" // a storyboard and a moving preview of what is complete
-	TaskSweep   TaskKind = "sweep"   // remove the blobs that the log does not name
+	TaskInspect  TaskKind = "inspect"
+	TaskChunk    TaskKind = "chunk"
+	TaskRemux    TaskKind = "remux" // serve the source's own pictures
+	TaskAudio    TaskKind = "audio"
+	TaskCaptions TaskKind = "captions" // take out what the source has of them
+	TaskPreview  TaskKind = "preview"  // a storyboard and a moving preview of what is complete
+	TaskSweep    TaskKind = "sweep"    // remove the blobs that the log does not name
 )
 
 // Task is one piece of work. It names what to do and holds no state: the log decides what is still to be done.
@@ -151,6 +152,8 @@ type Encoder interface {
 	Remux(ctx context.Context, job RemuxJob, out Output) error
 	// EncodeAudio encodes the whole audio track and hands its pieces to out as they become ready.
 	EncodeAudio(ctx context.Context, job AudioJob, out Output) error
+	// ReadCaptions takes tracks of text out of a source, as WebVTT of plain text. Tracks without a cue are left out.
+	ReadCaptions(ctx context.Context, path string, source domain.SourceInfo) ([]CaptionTrack, error)
 	// MakePreviews makes still and moving images of pieces of a rendition.
 	MakePreviews(ctx context.Context, job PreviewJob) (Previews, error)
 }
@@ -179,6 +182,12 @@ type AudioJob struct {
 	Path   string
 	Source domain.SourceInfo
 	Plan   domain.Plan
+}
+
+// CaptionTrack is a track of text as WebVTT.
+type CaptionTrack struct {
+	Info domain.CaptionInfo
+	Text []byte
 }
 
 // Output takes what an Encoder makes. Its methods are called by several goroutines at once, but for one rendition in

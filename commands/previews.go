@@ -52,7 +52,8 @@ const previewsPiece = "previews"
 // it belongs to is complete.
 func ToBeNamed(v domain.Video, key string) bool {
 	rest, ok := strings.CutPrefix(key, attemptPrefix(v.ID, v.Attempt))
-	return ok && strings.HasPrefix(rest, previewsPiece+"-") && v.NeedsPreviews(v.Attempt) == nil
+	return ok && (strings.HasPrefix(rest, previewsPiece+"-") && v.NeedsPreviews(v.Attempt) == nil ||
+		strings.HasPrefix(rest, captionsPiece+"-") && v.NeedsCaptions(v.Attempt) == nil)
 }
 
 // previews makes the storyboard and the moving preview from keyframes of a small rendition, so that it costs the same

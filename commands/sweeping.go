@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -203,7 +204,11 @@ func LiveBlobs(events []domain.Recorded, now time.Time) []domain.Blob {
 	if v.Source != nil {
 		blobs = append(blobs, v.Source.Source)
 	}
-	captions := map[string]domain.Blob{}
+	type caption struct {
+		attempt int
+		name    string
+	}
+	captions := map[caption]domain.Blob{}
 	for _, r := range events {
 		switch e := r.Event.(type) {
 		case domain.ChunkTranscoded:
@@ -234,9 +239,11 @@ func LiveBlobs(events []domain.Recorded, now time.Time) []domain.Blob {
 				blobs = append(blobs, e.Image)
 			}
 		case domain.CaptionAdded:
-			captions[e.Language] = e.File
+			if e.Attempt == 0 || e.Attempt >= from {
+				captions[caption{e.Attempt, cmp.Or(e.Name, e.Language)}] = e.File
+			}
 		case domain.CaptionRemoved:
-			delete(captions, e.Language)
+			delete(captions, caption{name: e.Language})
 		case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.VideoUploaded,
 			domain.TranscodeRequested, domain.SourceInspected, domain.SourceRejected, domain.TranscodePlanned,
 			domain.RenditionProduced, domain.TranscodeFailed, domain.VideoPublished, domain.VideoUnpublished,

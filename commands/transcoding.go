@@ -140,6 +140,9 @@ func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int
 		audio := Task{Kind: TaskAudio, Video: id, Attempt: attempt, Priority: PriorityFirst}
 		tasks = append(tasks[:min(1, len(tasks))], append([]Task{audio}, tasks[min(1, len(tasks)):]...)...)
 	}
+	if v.NeedsCaptions(attempt) == nil {
+		tasks = append(tasks, Task{Kind: TaskCaptions, Video: id, Attempt: attempt, Priority: PriorityRest})
+	}
 	if len(tasks) == 0 {
 		return nil
 	}

@@ -74,6 +74,8 @@ func (w *Worker) do(ctx context.Context, t Task) error {
 		return w.remux(ctx, t)
 	case TaskAudio:
 		return w.audio(ctx, t)
+	case TaskCaptions:
+		return w.captions(ctx, t)
 	case TaskPreview:
 		return w.previews(ctx, t)
 	case TaskSweep:
@@ -92,6 +94,8 @@ func describe(t Task) string {
 		return "remuxing the source"
 	case TaskAudio:
 		return "encoding the audio"
+	case TaskCaptions:
+		return "taking the captions out"
 	case TaskPreview:
 		return "making previews"
 	case TaskSweep:
@@ -102,7 +106,7 @@ func describe(t Task) string {
 
 // fail ends the attempt that a task belongs to, if the video is nothing without what the task was to make.
 func (w *Worker) fail(ctx context.Context, t Task, f domain.Failure) error {
-	if t.Kind == TaskPreview {
+	if t.Kind == TaskPreview || t.Kind == TaskCaptions {
 		w.Log.WarnContext(ctx, "the video does without something", "video", string(t.Video), "attempt", t.Attempt, "task", describe(t), "reason", f.Error())
 		return nil
 	}

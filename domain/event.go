@@ -218,8 +218,11 @@ type VideoPublished struct{}
 // VideoUnpublished takes it back.
 type VideoUnpublished struct{}
 
-// CaptionAdded says that a caption track (WebVTT) exists for a language (BCP 47).
+// CaptionAdded says that a caption track (WebVTT) exists for a language (BCP 47; "und" when it is not known). Tracks that
+// were found in a source belong to the attempt that found them, and there may be several of one language.
 type CaptionAdded struct {
+	Attempt  int    `json:"attempt,omitempty"` // whose source it was found in; 0 for one that somebody added
+	Name     string `json:"name,omitempty"`    // in addresses; the language when empty
 	Language string `json:"language"`
 	Label    string `json:"label,omitempty"`
 	File     Blob   `json:"file"`

@@ -1,6 +1,10 @@
 package domain
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
 
 // Rational is a frame rate: Num/Den frames per second.
 type Rational struct {
@@ -57,6 +61,42 @@ type SourceInfo struct {
 	// NoSeek says why the source cannot be sought exactly, so that each of its chunks is read from the start on; empty
 	// when it can.
 	NoSeek string `json:"one_chunk,omitempty"`
+	// Captions are the tracks of text, in the order of the file; Chapters have their places on the video's time line.
+	Captions []CaptionInfo `json:"captions,omitempty"`
+	Chapters []Chapter     `json:"chapters,omitempty"`
+}
+
+// CaptionInfo is a track of text in a source.
+type CaptionInfo struct {
+	Track    int    `json:"track"` // its number in the file
+	Codec    string `json:"codec"`
+	Language string `json:"language,omitempty"` // BCP 47
+	Title    string `json:"title,omitempty"`
+}
+
+// Chapter is a part of a video that has a title.
+type Chapter struct {
+	Title string  `json:"title"`
+	Start float64 `json:"start"` // seconds
+	End   float64 `json:"end"`   // seconds
+}
+
+// How many tracks of text and how many chapters are taken from a source, and how long their titles may be.
+const (
+	MaxCaptions = 20
+	MaxChapters = 200
+	MaxLabel    = 200 // code points
+)
+
+// CleanLabel makes a title that was read from a file one line of text.
+func CleanLabel(s string) string {
+	s = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(s, "\uFFFD"), func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsGraphic(r)
+	}), " ")
+	if r := []rune(s); len(r) > MaxLabel {
+		s = string(r[:MaxLabel])
+	}
+	return s
 }
 
 // RemuxInfo is what must be known of pictures to serve them without encoding them again.

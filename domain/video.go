@@ -47,6 +47,7 @@ type Run struct {
 	NoRemux   string // why the source's own pictures are not served
 	Audio     TrackRun
 	HasPoster bool
+	Captioned bool // the captions found in the source are there
 	Previewed bool // the storyboard is there, and what comes with it
 	Failure   *Failure
 }
@@ -169,7 +170,9 @@ func (v Video) Evolve(r Recorded) Video {
 		v.Published = false
 	case VideoDeleted:
 		v.Deleted = true
-	case PreviewProduced, CaptionAdded, CaptionRemoved: // no decision depends on them
+	case CaptionAdded:
+		v.Run.Captioned = v.Run.Captioned || (e.Attempt > 0 && e.Attempt == v.Attempt)
+	case PreviewProduced, CaptionRemoved: // no decision depends on them
 	}
 	return v
 }

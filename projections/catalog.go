@@ -32,6 +32,7 @@ type Video struct {
 	Poster         bool
 	Storyboard     int // of which attempt there is one
 	Preview        int // the same
+	Captions       []VideoCaption
 	Failure        *domain.Failure
 	FramesDone     int // of the newest attempt, for progress
 	FramesPlanned  int
@@ -44,6 +45,14 @@ type Video struct {
 	AudioStarted   bool
 	AudioDone      bool
 	Deleted        bool
+}
+
+// VideoCaption is a caption track of a video.
+type VideoCaption struct {
+	Attempt  int // whose source it was found in; 0 for one that somebody added
+	Name     string
+	Language string
+	Label    string
 }
 
 // VideoRendition is a rung of a video, planned or produced.

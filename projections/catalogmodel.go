@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"time"
@@ -12,7 +13,7 @@ import (
 const CatalogName = "catalog"
 
 // catalogVersion grows when FoldVideo or the text of a search gives other rows than before.
-const catalogVersion = 5
+const catalogVersion = 6
 
 // CatalogModel is the model of the catalog: one row per video, under its id. A deleted video leaves a row that says so
 // and nothing else, so that a late event does not bring it back.
@@ -91,11 +92,20 @@ func (v Video) evolve(r domain.Recorded) Video {
 		v.Storyboard = e.Attempt
 	case domain.PreviewProduced:
 		v.Preview = e.Attempt
-	case domain.CaptionAdded, domain.CaptionRemoved: // not in the catalog
+	case domain.CaptionAdded:
+		c := VideoCaption{Attempt: e.Attempt, Name: cmp.Or(e.Name, e.Language), Language: e.Language, Label: e.Label}
+		v.Captions = append(v.captionsBut(func(o VideoCaption) bool { return o.Attempt == c.Attempt && o.Name == c.Name }), c)
+	case domain.CaptionRemoved:
+		v.Captions = v.captionsBut(func(c VideoCaption) bool { return c.Attempt == 0 && c.Name == e.Language })
 	}
 	v.Status = v.status()
 	v.Playable = v.Serving > 0 || (v.VideoStarted && (v.AudioStarted || !v.AudioPlanned))
 	return v
+}
+
+// captionsBut returns a copy of the captions without some.
+func (v Video) captionsBut(gone func(VideoCaption) bool) []VideoCaption {
+	return slices.DeleteFunc(slices.Clone(v.Captions), gone)
 }
 
 // status derives the status as domain.Video does.
@@ -205,6 +215,7 @@ func (v Video) produced(e domain.RenditionProduced) Video {
 		return v
 	}
 	v.Renditions, v.Next, v.Serving = rs, nil, e.Attempt
+	v.Captions = v.captionsBut(func(c VideoCaption) bool { return c.Attempt > 0 && c.Attempt < e.Attempt })
 	v.Duration = max(v.Duration, e.Duration)
 	v.FramesDone = v.FramesPlanned
 	return v

@@ -31,6 +31,10 @@ func Multivariant(p Playback, uri func(rendition string) string) []byte {
 		fmt.Fprintf(&b, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"%s\",%sDEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"%s\"\n",
 			audioTitle(p.Audio.Language), languageAttribute(p.Audio.Language), p.Audio.Channels, uri(audioName))
 	}
+	captions := captionGroup(&b, p, uri)
+	if len(p.Chapters) > 0 {
+		b.WriteString("#EXT-X-SESSION-DATA:DATA-ID=\"com.apple.hls.chapters\",URI=\"chapters.json\"\n")
+	}
 	for _, r := range p.Renditions {
 		video := videoRate(p, r)
 		codecs := r.Codecs
@@ -39,13 +43,14 @@ func Multivariant(p Playback, uri func(rendition string) string) []byte {
 			codecs += "," + p.Audio.Codecs
 			group = `,AUDIO="audio"`
 		}
+		group += captions
 		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\",RESOLUTION=%dx%d,FRAME-RATE=%.3f%s,CLOSED-CAPTIONS=NONE\n%s\n",
 			video.peak+audio.peak, video.average+audio.average, codecs, r.Width, r.Height, r.FrameRate.Float(), group,
 			uri(r.Name))
 	}
 	if p.AudioOnly && p.Audio != nil {
-		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\",AUDIO=\"audio\",CLOSED-CAPTIONS=NONE\n%s\n",
-			audio.peak, audio.average, p.Audio.Codecs, uri(audioName))
+		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\",AUDIO=\"audio\"%s,CLOSED-CAPTIONS=NONE\n%s\n",
+			audio.peak, audio.average, p.Audio.Codecs, captions, uri(audioName))
 	}
 	for _, r := range p.Renditions {
 		frames := keyframes(r)
@@ -64,6 +69,13 @@ func Multivariant(p Playback, uri func(rendition string) string) []byte {
 func MediaPlaylist(p Playback, rendition string, uri func(domain.Blob) string) ([]byte, error) {
 	if rendition == audioName && p.Audio != nil {
 		return mediaPlaylist(p, p.Audio.Init, p.Audio.Segments, p.Audio.Ended, uri), nil
+	}
+	if name, ok := strings.CutPrefix(rendition, captionsPrefix); ok {
+		c, err := Caption(p, name)
+		if err != nil {
+			return nil, err
+		}
+		return captionPlaylist(p, c, uri), nil
 	}
 	for _, r := range p.Renditions {
 		switch {

@@ -20,6 +20,8 @@ type Playback struct {
 	Poster         *domain.Blob
 	Storyboard     *domain.StoryboardProduced
 	Preview        *domain.Blob
+	Captions       []domain.CaptionAdded
+	Chapters       []domain.Chapter
 }
 
 // PlaybackRendition is one video rendition with its segments, without a gap from the start.

@@ -1,6 +1,11 @@
 package projections
 
-import "github.com/cinelog/cinelog/domain"
+import (
+	"slices"
+	"strings"
+
+	"github.com/cinelog/cinelog/domain"
+)
 
 // assembly joins the rows of one attempt, which come in the order of their keys, to what can be played.
 type assembly struct {
@@ -13,6 +18,8 @@ type assembly struct {
 	poster   *domain.Blob
 	tiles    *domain.StoryboardProduced
 	preview  *domain.Blob
+	captions []domain.CaptionAdded
+	chapters []domain.Chapter
 }
 
 func (a *assembly) add(row PlaybackRow) {
@@ -29,6 +36,10 @@ func (a *assembly) add(row PlaybackRow) {
 		a.poster = &row.Poster.Image
 	case row.Storyboard != nil && row.Storyboard.Attempt == a.attempt:
 		a.tiles = row.Storyboard
+	case row.Caption != nil && (row.Caption.Attempt == a.attempt || row.Caption.Attempt == 0):
+		a.captions = append(a.captions, *row.Caption)
+	case row.Source != nil && row.Source.Attempt == a.attempt:
+		a.chapters = row.Source.Chapters
 	case row.Preview != nil && row.Preview.Attempt == a.attempt:
 		a.preview = &row.Preview.Image
 	}
@@ -45,8 +56,9 @@ func (a *assembly) playback() (Playback, bool) {
 	}
 	p := Playback{
 		Duration: a.plan.Duration, Longest: a.plan.Longest, AudioOnly: a.plan.AudioOnly,
-		Poster: a.poster, Storyboard: a.tiles, Preview: a.preview,
+		Poster: a.poster, Storyboard: a.tiles, Preview: a.preview, Captions: a.captions, Chapters: a.chapters,
 	}
+	slices.SortFunc(p.Captions, func(a, b domain.CaptionAdded) int { return strings.Compare(CaptionName(a), CaptionName(b)) })
 	encoded := 0
 	for _, rung := range a.plan.Rungs {
 		r := PlaybackRendition{

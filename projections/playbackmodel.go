@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -22,6 +23,8 @@ type PlaybackRow struct {
 
 	Storyboard *domain.StoryboardProduced `json:"storyboard,omitempty"`
 	Preview    *domain.PreviewProduced    `json:"preview,omitempty"`
+	Caption    *domain.CaptionAdded       `json:"caption,omitempty"`
+	Source     *PlaybackSource            `json:"source,omitempty"`
 }
 
 // PlaybackHeader says whether a video may be played, and which run of the pipeline is.
@@ -47,6 +50,12 @@ type PlaybackPlan struct {
 	AudioOnly bool              `json:"audio_only,omitempty"`
 }
 
+// PlaybackSource is what players are told of the source of one attempt.
+type PlaybackSource struct {
+	Attempt  int              `json:"attempt"`
+	Chapters []domain.Chapter `json:"chapters,omitempty"`
+}
+
 // PlaybackChunk is one chunk of one attempt.
 type PlaybackChunk struct {
 	Attempt    int                     `json:"attempt"`
@@ -67,7 +76,7 @@ type PlaybackPart struct {
 // PlaybackModel folds events into the rows from which playlists are rendered.
 func PlaybackModel() Model[PlaybackRow] {
 	return Model[PlaybackRow]{
-		Name: PlaybackName, Version: 3, Keys: playbackKeys, Drop: playbackDrop,
+		Name: PlaybackName, Version: 4, Keys: playbackKeys, Drop: playbackDrop,
 		Fold: func(_ string, row PlaybackRow, r domain.Recorded) PlaybackRow { return foldPlayback(row, r) },
 	}
 }
@@ -92,22 +101,30 @@ func playbackKeys(r domain.Recorded) []string {
 		return of(e.Attempt, "storyboard")
 	case domain.PreviewProduced:
 		return of(e.Attempt, "preview")
+	case domain.CaptionAdded:
+		return of(e.Attempt, captionRow(cmp.Or(e.Name, e.Language)))
+	case domain.SourceInspected:
+		return of(e.Attempt, "source")
 	case domain.VideoCreated, domain.PlaybackPolicyChanged, domain.VideoUploaded, domain.TranscodeRequested,
 		domain.SourceRejected, domain.TranscodeFailed, domain.RenditionProduced, domain.VideoPublished,
 		domain.VideoUnpublished:
 		return []string{r.Stream}
-	case domain.VideoDetailsChanged, domain.SourceInspected, domain.CaptionAdded, domain.CaptionRemoved,
-		domain.VideoDeleted:
+	case domain.VideoDetailsChanged, domain.CaptionRemoved, domain.VideoDeleted:
 	}
 	return nil
 }
 
+// captionRow ends with what no name has, so that one row's key never begins with another's.
+func captionRow(name string) string { return "caption/" + name + "/" }
+
 func attemptRows(id domain.VideoID, attempt int) string { return fmt.Sprintf("%s/%06d/", id, attempt) }
 
 func playbackDrop(r domain.Recorded) []string {
-	switch e := r.Event.(type) { //nolint:gochecksumtype // only these two remove rows
+	switch e := r.Event.(type) { //nolint:gochecksumtype // only these remove rows
 	case domain.VideoDeleted:
 		return []string{r.Stream}
+	case domain.CaptionRemoved: // one that somebody added
+		return []string{attemptRows(r.VideoID(), 0) + captionRow(e.Language)}
 	case domain.RenditionProduced: // its attempt is complete: earlier ones are not served any longer
 		var older []string
 		for attempt := 1; attempt < e.Attempt; attempt++ {
@@ -141,6 +158,10 @@ func foldPlayback(row PlaybackRow, r domain.Recorded) PlaybackRow {
 		return PlaybackRow{Storyboard: &e}
 	case domain.PreviewProduced:
 		return PlaybackRow{Preview: &e}
+	case domain.CaptionAdded:
+		return PlaybackRow{Caption: &e}
+	case domain.SourceInspected:
+		return PlaybackRow{Source: &PlaybackSource{Attempt: e.Attempt, Chapters: e.Source.Chapters}}
 	default:
 		return PlaybackRow{Header: foldHeader(row.Header, r)}
 	}

@@ -53,13 +53,7 @@ func (s *Server) image(
 
 // storyboard says where each moment is in the image, which stands beside it.
 func (s *Server) storyboard(ctx context.Context, in *masterInput) (*huma.StreamResponse, error) {
-	p, err := s.playable(ctx, in.QueryHeaders, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	text, err := projections.Storyboard(p, "storyboard.jpg")
-	if err != nil {
-		return nil, s.problem(ctx, "path", err)
-	}
-	return s.playlist(p, vtt, text), nil
+	return s.rendered(ctx, in, vtt, func(p projections.Playback) ([]byte, error) {
+		return projections.Storyboard(p, "storyboard.jpg")
+	})
 }

@@ -34,7 +34,7 @@ func (s *Server) pages(r chi.Router) {
 // policy is a page's Content-Security-Policy: all from here, and media also from where they are stored.
 func (s *Server) policy(own string) func(http.Handler) http.Handler {
 	media := strings.TrimSpace("'self' blob: " + s.MediaOrigin)
-	value := "default-src 'none'; " + own + "; img-src data: " + media + "; media-src " + media +
+	value := "default-src 'none'; " + own + "; img-src data: " + media + "; media-src data: " + media + // hls.js makes empty tracks of data
 		"; connect-src " + media + "; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

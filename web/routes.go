@@ -40,6 +40,9 @@ func New(server Server) http.Handler {
 	huma.Register(api, file(op("get-poster", "GET", "/play/{id}/poster.jpg", 200, "Poster", 403), "image/jpeg"), s.poster)
 	huma.Register(api, file(op("get-storyboard", "GET", "/play/{id}/storyboard.vtt", 200, "Storyboard: which tile of its image shows which moment", 403), vtt), s.storyboard)
 	huma.Register(api, file(op("get-storyboard-image", "GET", "/play/{id}/storyboard.jpg", 200, "Image of the storyboard", 403), "image/jpeg"), s.storyboardImage)
+	huma.Register(api, file(op("get-captions", "GET", "/play/{id}/captions/{name}.vtt", 200, "Captions, as a video's answer lists them", 403), vtt), s.caption)
+	huma.Register(api, file(op("get-chapters", "GET", "/play/{id}/chapters.vtt", 200, "Chapters", 403), vtt), s.chapters)
+	huma.Register(api, file(op("get-chapters-json", "GET", "/play/{id}/chapters.json", 200, "Chapters, as Apple's players read them", 403), "application/json"), s.chaptersJSON)
 	huma.Register(api, file(op("get-preview", "GET", "/play/{id}/preview.webp", 200, "Moving preview", 403), "image/webp"), s.preview)
 
 	huma.Register(api, op("healthz", "GET", "/healthz", 200, "Does the process answer?"), s.healthy)

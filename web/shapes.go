@@ -34,6 +34,7 @@ type VideoAnswer struct {
 	Source         *sourceAnswer     `json:"source,omitempty"`
 	Renditions     []renditionAnswer `json:"renditions" nullable:"false" doc:"Highest first"`
 	Playback       *playbackAnswer   `json:"playback,omitempty" doc:"There as soon as the video is playable"`
+	Chapters       []chapterAnswer   `json:"chapters,omitempty" doc:"Found in the source"`
 	Error          *failureAnswer    `json:"error"`
 	Version        int               `json:"version" doc:"Counts the video's events; also its ETag"`
 }
@@ -69,6 +70,21 @@ type playbackAnswer struct {
 	Storyboard      string `json:"storyboard,omitempty" doc:"WebVTT that names a tile of an image for each moment, for seek bars"`
 	StoryboardImage string `json:"storyboard_image,omitempty" doc:"The image with the tiles"`
 	Preview         string `json:"preview,omitempty" doc:"A short moving image (WebP)"`
+
+	Captions []captionAnswer `json:"captions,omitempty" doc:"Found in the source"`
+	Chapters string          `json:"chapters,omitempty" doc:"WebVTT"`
+}
+
+type captionAnswer struct {
+	Language string `json:"language" doc:"BCP 47; und when it is not known"`
+	Label    string `json:"label,omitempty"`
+	URL      string `json:"url"`
+}
+
+type chapterAnswer struct {
+	Title string  `json:"title"`
+	Start float64 `json:"start" doc:"Seconds"`
+	End   float64 `json:"end" doc:"Seconds"`
 }
 
 type failureAnswer struct {
@@ -112,6 +128,9 @@ func answerVideo(v projections.Video) VideoAnswer {
 			a.Source.Container, a.Source.VideoCodec = i.Container, i.VideoCodec
 			a.Source.Width, a.Source.Height, a.Source.FrameRate = i.Width, i.Height, i.FrameRate.Float()
 			a.AspectRatio = aspectRatio(i.Width, i.Height)
+			for _, c := range i.Chapters {
+				a.Chapters = append(a.Chapters, chapterAnswer(c))
+			}
 		}
 	}
 	for i, r := range v.Renditions {
@@ -130,6 +149,14 @@ func answerVideo(v projections.Video) VideoAnswer {
 		}
 		if v.Serving > 0 && v.Storyboard == v.Serving {
 			a.Playback.Storyboard, a.Playback.StoryboardImage = "/play/"+a.ID+"/storyboard.vtt", "/play/"+a.ID+"/storyboard.jpg"
+		}
+		for _, c := range v.Captions {
+			if c.Attempt == 0 || c.Attempt == v.Serving || v.Serving == 0 && c.Attempt == v.Attempt {
+				a.Playback.Captions = append(a.Playback.Captions, captionAnswer{c.Language, c.Label, "/play/" + a.ID + "/captions/" + c.Name + ".vtt"})
+			}
+		}
+		if len(a.Chapters) > 0 {
+			a.Playback.Chapters = "/play/" + a.ID + "/chapters.vtt"
 		}
 		if v.Serving > 0 && v.Preview == v.Serving {
 			a.Playback.Preview = "/play/" + a.ID + "/preview.webp"

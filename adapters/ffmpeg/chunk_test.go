@@ -1,8 +1,8 @@
 package ffmpeg_test
 
 import (
-	"context"
 	"bytes"
+	"context"
 	"errors"
 	"math"
 	"slices"

@@ -76,3 +76,9 @@ func (e *Encoder) Timings(ctx context.Context, path string) (difference string, 
 	}
 	return cmp.Diff(text(*t), text(*f)), true, nil
 }
+
+// CleanVTT is cleanVTT.
+func CleanVTT(data string, duration float64) (text string, cues int) {
+	b, cues := cleanVTT([]byte(data), duration)
+	return string(b), cues
+}

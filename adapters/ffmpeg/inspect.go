@@ -123,6 +123,7 @@ func describe(p probe, t *timing, m measured) domain.SourceInfo {
 		s.NoSeek = "the WebM file has no index, as browsers record it"
 	}
 	s.Remux = remuxable(p, t, m, s)
+	s.Captions, s.Chapters = captionInfos(p), chapters(p, s.Duration)
 	if p.audio != nil && t.audio > 0 {
 		rate, _ := strconv.Atoi(p.audio.SampleRate)
 		s.Audio = &domain.AudioInfo{

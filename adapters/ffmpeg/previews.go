@@ -95,7 +95,7 @@ func joinPieces(ctx context.Context, init []byte, pieces []commands.Piece, each 
 		if err != nil {
 			return nil, 0, fmt.Errorf("piece %d: %w", i, err)
 		}
-		stream = append(append(stream, writeMoof(uint32(i+1), at, samples, len(media), true)...), media...) //nolint:gosec // small
+		stream = append(append(stream, writeMoof(uint32(i+1), at, samples, len(media), true)...), media...)
 		for _, s := range samples {
 			at += uint64(s.duration)
 		}

@@ -47,6 +47,8 @@ type probe struct {
 	duration  string
 	video     stream
 	audio     *stream
+	captions  []stream
+	chapters  []chapter
 }
 
 // probe reads the headers. The choice of tracks depends on nothing else, so that every task of a video chooses alike.
@@ -72,15 +74,16 @@ func (e *Encoder) readHeaders(ctx context.Context, path string) (probe, error) {
 	}
 	p := probe{container: c}
 	var doc struct {
-		Streams []stream `json:"streams"`
-		Format  struct {
+		Streams  []stream  `json:"streams"`
+		Chapters []chapter `json:"chapters"`
+		Format   struct {
 			Start    string `json:"start_time"`
 			Duration string `json:"duration"`
 		} `json:"format"`
 	}
 	var out bytes.Buffer
 	args := append([]string{"-v", "error"}, e.inputArgs(c)...)
-	args = append(args, "-show_streams", "-show_format", "-of", "json", "-o", "pipe:3", inputMark)
+	args = append(args, "-show_streams", "-show_chapters", "-show_format", "-of", "json", "-o", "pipe:3", inputMark)
 	res, err := e.run(ctx, process{program: e.ffprobe, input: path, args: args, outputs: []func(io.Reader) error{
 		func(r io.Reader) error {
 			if n, err := io.Copy(&out, io.LimitReader(r, 8<<20)); err != nil || n == 8<<20 {
@@ -97,6 +100,7 @@ func (e *Encoder) readHeaders(ctx context.Context, path string) (probe, error) {
 	}
 	p.duration = doc.Format.Duration
 	p.start, _ = strconv.ParseFloat(doc.Format.Start, 64) // "N/A" is 0
+	p.chapters = doc.Chapters[:min(len(doc.Chapters), domain.MaxChapters)]
 	return p, p.choose(doc.Streams)
 }
 
@@ -108,6 +112,8 @@ func (p *probe) choose(streams []stream) error {
 		switch {
 		case s.Type == "audio" && p.audio == nil && allowed(audioDecoders, s.Codec) && s.Channels > 0:
 			p.audio = s
+		case s.Type == "subtitle" && allowed(textDecoders, s.Codec) && len(p.captions) < domain.MaxCaptions:
+			p.captions = append(p.captions, *s)
 		case s.Type != "video" || s.Disposition["attached_pic"] == 1:
 		case !allowed(videoDecoders, s.Codec):
 			if unsupported == nil {
@@ -157,8 +163,9 @@ const (
 	audioDecoders = "aac aac_latm mp3 mp3float mp2 mp2float mp1 ac3 eac3 dca dts opus libopus vorbis flac alac pcm_s16le pcm_s16be pcm_s24le " +
 		"pcm_s24be pcm_s32le pcm_s32be pcm_f32le pcm_f32be pcm_u8 pcm_s8 pcm_alaw pcm_mulaw pcm_bluray pcm_dvd amrnb amr_nb amrwb amr_wb " +
 		"wmav1 wmav2 wmapro truehd mlp nellymoser speex libspeex adpcm_ima_wav adpcm_ima_qt adpcm_ms adpcm_swf"
-	// Nothing is made of these, but ffprobe opens every track and gives up at one that it may not.
-	subtitleDecoders = "subrip srt ass ssa mov_text webvtt text pgssub dvdsub dvbsub"
+	textDecoders = "subrip srt ass ssa mov_text webvtt text"
+	// Nothing is made of the ones with pictures, but ffprobe opens every track and gives up at one that it may not.
+	subtitleDecoders = textDecoders + " pgssub dvdsub dvbsub"
 )
 
 func allowed(list, codec string) bool {

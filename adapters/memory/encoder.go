@@ -121,6 +121,17 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 	return nil
 }
 
+// ReadCaptions implements commands.Encoder.
+func (e *Encoder) ReadCaptions(ctx context.Context, _ string, source domain.SourceInfo) (tracks []commands.CaptionTrack, err error) {
+	for i, info := range source.Captions {
+		if err := e.before(ctx, commands.TaskCaptions, 0, i); err != nil {
+			return nil, err
+		}
+		tracks = append(tracks, commands.CaptionTrack{Info: info, Text: fmt.Appendf(nil, "WEBVTT\n\ntrack %d", info.Track)})
+	}
+	return tracks, nil
+}
+
 // MakePreviews implements commands.Encoder.
 func (e *Encoder) MakePreviews(ctx context.Context, job commands.PreviewJob) (commands.Previews, error) {
 	for i, piece := range job.Tiles {

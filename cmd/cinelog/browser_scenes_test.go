@@ -1,6 +1,11 @@
 package main
 
-import "github.com/chromedp/chromedp"
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/chromedp/chromedp"
+)
 
 // seeScenes points at the first video of the list, opens it and goes to its last scene.
 func (b *tab) seeScenes() {
@@ -19,4 +24,26 @@ func (b *tab) seeScenes() {
 	b.waitFor(`document.querySelector('video').currentTime > 0.5`)
 	b.do(chromedp.Click(chromedp.CSS(".strip button:last-child")))
 	b.waitFor(`document.querySelector('video').currentTime >= 4 && document.querySelector('.strip [aria-current]') === document.querySelector('.strip button:last-child')`)
+}
+
+// readCaptions gives a clip captions, uploads it and reads them in the player.
+func (b *tab) readCaptions(clip string) {
+	dir := b.t.TempDir()
+	srt, captioned := filepath.Join(dir, "a.srt"), filepath.Join(dir, "Captioned.mkv")
+	if err := os.WriteFile(srt, []byte("1\n00:00:00,000 --> 00:00:05,000\n<i>Grüße</i> & more\n"), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	convert(b.t, "-i", "file:"+clip, "-i", "file:"+srt, "-map", "0", "-map", "1", "-c:v", "copy", "-c:a", "copy", "-c:s", "subrip",
+		"-metadata:s:s:0", "language=ger", "file:"+captioned)
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{captioned}))
+	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'ready'`)
+	b.waitFor(`(fetch('/v1/videos').then((r) => r.json()).then((d) => { window.captions = d.items[0]?.playback?.captions; }), window.captions?.length === 1)`)
+	b.do(chromedp.Click(chromedp.CSS("#uploads a")))
+	b.waitFor(`document.querySelector('video')?.textTracks.length === 1`)
+	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('video').textTracks[0].mode = 'showing', undefined`))
+	b.waitFor(`document.querySelector('video').textTracks[0].activeCues?.length === 1`)
+	cue := evaluate[string](b, `(c => c.getCueAsHTML().textContent + ' ' + c.startTime.toFixed(1) + ' ' + c.endTime.toFixed(1))(document.querySelector('video').textTracks[0].activeCues[0])`)
+	if cue != "Grüße & more 0.0 5.0" {
+		b.t.Errorf("the cue is %q", cue)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/cinelog/cinelog/adapters/sqlite"
@@ -173,10 +174,12 @@ func eventSummary(e domain.Event) string {
 		return fmt.Sprintf("%dx%d", e.Width, e.Height)
 	case domain.StoryboardProduced:
 		return fmt.Sprintf("%dx%d tiles of %dx%d, one each %g s", e.Columns, e.Rows, e.Width, e.Height, e.Interval)
+	case domain.CaptionAdded:
+		return strings.TrimSpace(e.Language + " " + e.Label)
 	case domain.PreviewProduced:
 		return fmt.Sprintf("%dx%d, %.1f s", e.Width, e.Height, e.Duration)
 	case domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.TranscodeRequested,
-		domain.VideoPublished, domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved, domain.VideoDeleted:
+		domain.VideoPublished, domain.VideoUnpublished, domain.CaptionRemoved, domain.VideoDeleted:
 	}
 	b, err := json.Marshal(e)
 	if err != nil || string(b) == "{}" {

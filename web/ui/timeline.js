@@ -14,6 +14,7 @@ const told = {
   poster_produced: () => ['Poster made', ''],
   storyboard_produced: () => ['Preview images made', ''],
   preview_produced: () => ['Moving preview made', ''],
+  caption_added: (all) => ['Captions found', all.map((d) => d.label || d.language).join(', ')],
   rendition_produced: (all) => ['Complete', all.map((d) => d.name).join(', ')],
   transcode_failed: ([d]) => ['Failed', d.failure.detail],
   published: () => ['Published', ''],

@@ -1,0 +1,54 @@
+package projections
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// captionsPrefix begins the names of playlists of captions.
+const captionsPrefix = "captions-"
+
+// CaptionName returns what a caption track is called in addresses.
+func CaptionName(c domain.CaptionAdded) string { return cmp.Or(c.Name, strings.ToLower(c.Language)) }
+
+// Caption returns a caption track by its name. ErrNotFound.
+func Caption(p Playback, name string) (domain.CaptionAdded, error) {
+	for _, c := range p.Captions {
+		if CaptionName(c) == name {
+			return c, nil
+		}
+	}
+	return domain.CaptionAdded{}, fmt.Errorf("captions %q of video %s: %w", name, p.ID, domain.ErrNotFound)
+}
+
+// captionGroup writes the EXT-X-MEDIA tags of the captions, and returns the attribute that names their group.
+func captionGroup(b *strings.Builder, p Playback, uri func(string) string) (attribute string) {
+	taken := map[string]bool{}
+	for _, c := range p.Captions {
+		label := cmp.Or(quotable(c.Label), cmp.Or(languageTag(c.Language), "und"))
+		name := label
+		for n := 2; taken[name]; n++ { // names in a group are unique (RFC 8216, 4.3.4.1.1)
+			name = fmt.Sprintf("%s (%d)", label, n)
+		}
+		taken[name] = true
+		fmt.Fprintf(b, "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"captions\",NAME=\"%s\",%sDEFAULT=NO,AUTOSELECT=YES,FORCED=NO,URI=\"%s\"\n",
+			name, languageAttribute(c.Language), uri(captionsPrefix+CaptionName(c)))
+		attribute = `,SUBTITLES="captions"`
+	}
+	return attribute
+}
+
+// quotable drops what would end a quoted string (RFC 8216, 4.2).
+func quotable(s string) string {
+	return strings.NewReplacer("\"", "'", "\n", " ", "\r", " ").Replace(s)
+}
+
+// captionPlaylist names the whole track as one segment: text is small.
+func captionPlaylist(p Playback, c domain.CaptionAdded, uri func(domain.Blob) string) []byte {
+	return fmt.Appendf(nil, "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:%d\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:VOD\n"+
+		"#EXTINF:%.5f,\n%s\n#EXT-X-ENDLIST\n", int(math.Ceil(p.Duration)), p.Duration, uri(c.File))
+}
