@@ -39,7 +39,8 @@ func remuxable(p probe, t *timing, m measured, s domain.SourceInfo) *domain.Remu
 	last := t.video[len(t.video)-1]
 	fast := float64(len(t.video)-1) > 1.1*rate*float64(last-t.video[0])/1e6+5 // the grid has fewer pictures than the source
 	late := t.video[0] < 0 || t.video[0] > maxLead || m.duration-float64(last)/1e6 > 2.5
-	if fast || late || len(t.joints) == 0 || t.joints[0] != t.video[0] {
+	uneven := m.vfr && float64(len(t.video)) < 0.8*float64(m.frames) // no frame rate says how they come
+	if fast || late || uneven || len(t.joints) == 0 || t.joints[0] != t.video[0] {
 		return nil
 	}
 	info := &domain.RemuxInfo{BitRate: int(float64(8*t.bytes) / m.duration), Start: float64(t.video[0]) / 1e6, Joints: []int{0}}

@@ -25,9 +25,10 @@ func TestThePage(t *testing.T) {
 	}
 	// A small picture is encoded quickly; so often repeated, it takes longer than somebody looks. Browsers do not play
 	// MPEG-4 part 2, so all of the long one must be encoded.
-	clip, long := filepath.Join(dir, hostileTitle+".mp4"), filepath.Join(dir, "A long one.mp4")
+	clip, long, asItIs := filepath.Join(dir, hostileTitle+".mp4"), filepath.Join(dir, "A long one.mp4"), filepath.Join(dir, "As it is.mp4")
 	convert(t, "-i", "file:"+sample, "-vf", "scale=640:360", "-preset", "ultrafast", "-g", "60", "file:"+clip)
 	convert(t, "-stream_loop", "99", "-i", "file:"+clip, "-c:v", "mpeg4", "-q:v", "8", "-c:a", "copy", "file:"+long)
+	convert(t, "-stream_loop", "14", "-i", "file:"+clip, "-c", "copy", "file:"+asItIs)
 	browser := startChromium(t)
 	server := serveForTest(t, filepath.Join(dir, "data")).url()
 
@@ -43,6 +44,7 @@ func TestThePage(t *testing.T) {
 	visit("it fits a narrow screen", "/", (*tab).fitNarrowScreen)
 	visit("everything can be done by keyboard", "/", (*tab).useKeyboard)
 	visit("the documentation of the API is there", "/docs", (*tab).readDocs)
+	visit("a source plays as it is, and can be had smaller later", "/", func(b *tab) { b.watchAsItIs(asItIs) })
 	visit("a dropped file plays while it is encoded", "/", func(b *tab) { b.watchWhileEncoding(long) })
 	visit("it asks once a second, and never unseen", "/", (*tab).askGently)
 	deleteAll(t, server)
@@ -163,6 +165,28 @@ func (b *tab) watchWhileEncoding(long string) {
 	if updates := evaluate[int](b, `playerUpdates.filter((u) => u === 'growing').length`); updates < 2 {
 		b.t.Errorf("the playlist was seen growing %d times", updates)
 	}
+	b.mustPlay()
+}
+
+func (b *tab) watchAsItIs(clip string) {
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{clip}))
+	b.waitFor(`/^Can be watched, encoding \d+ %$/.test(document.querySelector('#uploads .soft')?.textContent)`)
+	b.do(chromedp.Focus(chromedp.CSS("#uploads a")), chromedp.KeyEvent(kb.Enter))
+	b.mustPlay()
+	choices := func() string {
+		return evaluate[string](b, `[...document.querySelector('#quality').options].slice(1).map(o => o.textContent).join(' ')`)
+	}
+	if got := choices(); got != "source" {
+		b.t.Fatalf("one can choose among %q while the rest is encoded", got)
+	}
+	b.waitFor(`!document.querySelector('#player-view .soft').textContent.startsWith('Encoding ')`)
+	before := evaluate[float64](b, `document.querySelector('video').currentTime`)
+	b.do(chromedp.Focus(chromedp.CSS("#quality")))
+	b.waitFor(`document.querySelector('#quality').options.length > 2`)
+	if got := choices(); !strings.HasPrefix(got, "source ") || !strings.HasSuffix(got, " 240p") {
+		b.t.Errorf("one can choose among %q when all is encoded", got)
+	}
+	b.waitFor(fmt.Sprintf(`document.querySelector('video').currentTime > %f`, before+1))
 	b.mustPlay()
 }
 

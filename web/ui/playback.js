@@ -34,9 +34,8 @@ export function play(stage, quality, video) {
     console.error('playback:', error.type, error.details);
     const again = button('Try again', () => {
       trouble.hidden = true;
-      const at = element.currentTime;
-      hls.loadSource(video.playback.hls);
-      hls.once(Hls.Events.MANIFEST_PARSED, () => { hls.startLoad(at); element.play().catch(() => { /* the person will */ }); });
+      reload();
+      hls.once(Hls.Events.MANIFEST_PARSED, () => { element.play().catch(() => { /* the person will */ }); });
     }, '');
     trouble.replaceChildren(error.type === Hls.ErrorTypes.NETWORK_ERROR
       ? 'Playback stopped: the video could not be loaded. ' : 'Playback stopped: this browser could not play it. ', again);
@@ -45,7 +44,26 @@ export function play(stage, quality, video) {
   });
   hls.loadSource(video.playback.hls);
   hls.attachMedia(element);
-  return () => hls.destroy();
+  const reload = () => {
+    const at = element.currentTime;
+    hls.loadSource(video.playback.hls);
+    hls.once(Hls.Events.MANIFEST_PARSED, () => hls.startLoad(at));
+  };
+  const stop = () => hls.destroy();
+  /**
+   * more says that the video is complete: a source that was played as it is has other qualities by then. They are loaded when
+   * somebody wants to choose, or when the network is too slow for this one; until then nothing disturbs the playback.
+   */
+  stop.more = (complete) => {
+    if (hls.levels.length >= complete.renditions.length) return;
+    const once = new AbortController();
+    const load = () => { once.abort(); reload(); };
+    quality.addEventListener('pointerdown', load, {signal: once.signal});
+    quality.addEventListener('focus', load, {signal: once.signal});
+    element.addEventListener('waiting', load, {signal: once.signal});
+    if (element.paused) load();
+  };
+  return stop;
 }
 
 /** nameOf is the rendition's name, as it stands in its playlist's address. */

@@ -29,6 +29,7 @@ export async function show(id, focus) {
     $('player-view').replaceChildren();
   };
   let playing = false;
+  let whole = false; // all qualities were there when the playback began, or it was told of them
   let version = 0;
   const update = (video) => {
     if (!video) {
@@ -39,6 +40,10 @@ export async function show(id, focus) {
     if (video.playback && !playing) {
       playing = true;
       stopPlaying = play(view.stage, view.quality, video);
+      whole = video.status === 'ready';
+    } else if (playing && !whole && video.status === 'ready') {
+      whole = true;
+      stopPlaying.more?.(video);
     }
     if (!playing) placeholder(view, video);
     if (version !== video.version) {
