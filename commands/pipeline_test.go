@@ -103,7 +103,7 @@ func (p *pipeline) settle() {
 		for _, task := range tasks {
 			for try := 1; ; try++ {
 				err := p.worker.Handle(p.t.Context(), task)
-				if _, later := errors.AsType[*commands.Later](err); later {
+				if _, later := errors.AsType[*commands.PostponedError](err); later {
 					p.later = append(p.later, task)
 					break
 				}

@@ -158,7 +158,7 @@ func TestNothingBeginsWhereThereIsNoRoom(t *testing.T) {
 	p.worker.Strained = func() string { return why }
 	for _, task := range tasks {
 		err := p.worker.Handle(t.Context(), task)
-		if later, ok := errors.AsType[*commands.Later](err); !ok || later.After <= 0 {
+		if later, ok := errors.AsType[*commands.PostponedError](err); !ok || later.After <= 0 {
 			t.Fatalf("%+v: %v", task, err)
 		}
 	}

@@ -20,13 +20,13 @@ const sweepAge = time.Hour
 // has its playlists in the player, and plays on to the end.
 const RetireAfter = 6 * time.Hour
 
-// Later says that a task is to come again after a while; nothing has failed.
-type Later struct{ After time.Duration }
+// PostponedError says that a task is to come again after a while; nothing has failed.
+type PostponedError struct{ After time.Duration }
 
-func (l *Later) Error() string { return fmt.Sprintf("to be done in %s", l.After) }
+func (l *PostponedError) Error() string { return fmt.Sprintf("to be done in %s", l.After) }
 
 // RetryAfter is for whoever carries the task.
-func (l *Later) RetryAfter() time.Duration { return l.After }
+func (l *PostponedError) RetryAfter() time.Duration { return l.After }
 
 // sweepBatch is how many blobs one Delete removes at most (S3's DeleteObjects takes 1000 keys).
 const sweepBatch = 500
@@ -87,7 +87,7 @@ func (w *Worker) SweepAll(ctx context.Context) error {
 			_, uploading := w.Service.uploads.Load(b.Key)
 			return !uploading
 		})
-		if _, later := errors.AsType[*Later](err); err != nil && !later { // that video's own sweep comes again
+		if _, later := errors.AsType[*PostponedError](err); err != nil && !later { // that video's own sweep comes again
 			return err
 		}
 	}
@@ -148,7 +148,7 @@ func (w *Worker) sweepVideo(ctx context.Context, id domain.VideoID, abandoned fu
 		}
 	}
 	if left := findReplacement(events).left(now); left > 0 && !v.Deleted {
-		return &Later{After: left}
+		return &PostponedError{After: left}
 	}
 	return nil
 }

@@ -130,8 +130,8 @@ func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int
 		if v.NeedsChunk(attempt, chunk) != nil {
 			continue
 		}
-		priority := PriorityRest - bits.Len(uint(chunk)) //nolint:gosec // not negative
-		if chunk == 0 && !remuxed {                      // else nobody waits for it
+		priority := PriorityRest - bits.Len(uint(chunk))
+		if chunk == 0 && !remuxed { // else nobody waits for it
 			priority = PriorityFirst
 		}
 		tasks = append(tasks, Task{Kind: TaskChunk, Video: id, Attempt: attempt, Chunk: chunk, Priority: priority})

@@ -61,8 +61,8 @@ const strainedWait = 15 * time.Second
 func (w *Worker) do(ctx context.Context, t Task) error {
 	if w.Strained != nil && t.Kind != TaskSweep { // which makes room
 		if why := w.Strained(); why != "" {
-			w.Log.WarnContext(ctx, "work waits: "+why, "video", string(t.Video), "task", describe(t))
-			return &Later{After: strainedWait}
+			w.Log.WarnContext(ctx, "work waits for room on this machine", "reason", why, "video", string(t.Video), "task", describe(t))
+			return &PostponedError{After: strainedWait}
 		}
 	}
 	switch t.Kind {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"strings"
 )
 
 // codecString reads the RFC 6381 name of the one track's codec from an initialization segment.
@@ -45,11 +46,12 @@ func hevcString(c []byte) string {
 		tier = "H"
 	}
 	compatibility := bits.Reverse32(binary.BigEndian.Uint32(c[2:6]))
-	name := fmt.Sprintf("hvc1.%s%d.%X.%s%d", space, c[1]&0x1f, compatibility, tier, c[12])
+	var name strings.Builder
+	fmt.Fprintf(&name, "hvc1.%s%d.%X.%s%d", space, c[1]&0x1f, compatibility, tier, c[12])
 	for _, b := range bytes.TrimRight(c[6:12], "\x00") {
-		name += fmt.Sprintf(".%X", b)
+		fmt.Fprintf(&name, ".%X", b)
 	}
-	return name
+	return name.String()
 }
 
 // av1String names what an AV1CodecConfigurationRecord says (AV1 in ISOBMFF, 2.3.3 and 5).

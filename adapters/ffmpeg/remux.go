@@ -143,7 +143,7 @@ func (o *remuxOutput) drain(ctx context.Context, pipe io.Reader) error {
 func (o *remuxOutput) add(ctx context.Context, f *fragment) error {
 	if !o.begun {
 		o.begun, o.origin, o.shift = true, f.decodeTime, f.samples[0].offset
-		o.lead = uint32(math.Round(o.start * o.rate)) //nolint:gosec // a second at most
+		o.lead = uint32(math.Round(o.start * o.rate))
 	}
 	if want := o.origin + o.decode; f.decodeTime != want {
 		return o.refuse("pictures are missing before second %.3f", float64(f.decodeTime-o.origin)/o.rate)
@@ -223,7 +223,7 @@ func (o *remuxOutput) finish(ctx context.Context) error {
 	end := o.start + float64(o.decode)/o.rate
 	if missing := o.total - end; missing > 0 {
 		p := &o.pieces[len(o.pieces)-1]
-		p.samples[len(p.samples)-1].duration += uint32(math.Round(missing * o.rate)) //nolint:gosec // a few seconds
+		p.samples[len(p.samples)-1].duration += uint32(math.Round(missing * o.rate))
 	}
 	return o.flush(ctx, true)
 }

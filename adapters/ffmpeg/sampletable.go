@@ -197,7 +197,7 @@ func parseTable(trak []byte, movieScale float64) (t table, ok bool) {
 		case "stsd":
 			plain = plain && r.u32() == 1
 		case "stts", "ctts":
-			runs := make([]run, 0, min(int(r.u32()), len(body)/8)) //nolint:gosec // bounded by the body
+			runs := make([]run, 0, min(int(r.u32()), len(body)/8))
 			for r.at+8 <= len(body) && len(runs) < cap(runs) {
 				one := run{count: r.u32(), value: int32(r.u32())} //nolint:gosec // signed in ctts, and refused below in stts
 				plain = plain && (kind == "ctts" && (version == 1 || one.value >= 0) || kind == "stts" && one.value > 0)
@@ -210,7 +210,7 @@ func parseTable(trak []byte, movieScale float64) (t table, ok bool) {
 			}
 		case "stss":
 			t.allSync = false
-			for n := min(int(r.u32()), len(body)/4); n > 0 && r.at+4 <= len(body); n-- { //nolint:gosec // bounded by the body
+			for n := min(int(r.u32()), len(body)/4); n > 0 && r.at+4 <= len(body); n-- {
 				t.sync = append(t.sync, r.u32())
 			}
 			plain = plain && slices.IsSorted(t.sync)
