@@ -40,6 +40,13 @@ type Media interface {
 	Open(ctx context.Context, key string) (blob io.ReadSeekCloser, size int64, stored time.Time, err error)
 }
 
+// Frames takes pictures out of media. ffmpeg.Encoder is one.
+type Frames interface {
+	// Frame gives a JPEG of the last picture that is shown at or before a time, in seconds from the first picture of group,
+	// which begins with a keyframe; at most width pixels wide.
+	Frame(ctx context.Context, init, group []byte, at float64, width int) ([]byte, error)
+}
+
 // Analytics sums up what happened. projections.Facts is one.
 type Analytics interface {
 	// Summary sums the UTC days up that begin in [from, to), oldest first, without the days on which nothing happened.

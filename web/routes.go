@@ -14,6 +14,7 @@ import (
 // New returns the handler of the public listener. It panics on a mistake in the routes, never on input.
 func New(server Server) http.Handler {
 	s := &server
+	s.thumbnails = newThumbnails()
 	r := chi.NewRouter()
 	r.Use(s.recovered, securityHeaders, s.knownHost, playableAnywhere, sameSite(), readableURL, middleware.GetHead)
 	r.NotFound(notFound)
@@ -38,6 +39,7 @@ func New(server Server) http.Handler {
 	huma.Register(api, file(op("play-rendition", "GET", "/play/{id}/{rendition}.m3u8", 200, "Media playlist", 403), hls), s.mediaPlaylist)
 	huma.Register(api, file(op("play-dash", "GET", "/play/{id}/manifest.mpd", 200, "MPEG-DASH manifest, once the video is complete", 403), dash), s.manifest)
 	huma.Register(api, file(op("get-poster", "GET", "/play/{id}/poster.jpg", 200, "Poster", 403), "image/jpeg"), s.poster)
+	huma.Register(api, file(op("get-thumbnail", "GET", "/play/{id}/thumbnail.jpg", 200, "The picture at a time", 403, 422, 501, 503), "image/jpeg"), s.thumbnail)
 	huma.Register(api, file(op("get-storyboard", "GET", "/play/{id}/storyboard.vtt", 200, "Storyboard: which tile of its image shows which moment", 403), vtt), s.storyboard)
 	huma.Register(api, file(op("get-storyboard-image", "GET", "/play/{id}/storyboard.jpg", 200, "Image of the storyboard", 403), "image/jpeg"), s.storyboardImage)
 	huma.Register(api, file(op("get-captions", "GET", "/play/{id}/captions/{name}.vtt", 200, "Captions, as a video's answer lists them", 403), vtt), s.caption)

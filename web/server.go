@@ -39,6 +39,10 @@ type Server struct {
 	MediaOrigin string
 	// MaxSourceBytes refuses a source by its announced length, before any byte is read; 0 does not.
 	MaxSourceBytes int64
+	// Frames makes thumbnails; nil where there is no FFmpeg.
+	Frames Frames
+
+	thumbnails *thumbnails
 }
 
 // What a connection may cost. Bodies and answers have rolling deadlines of their own (see slow.go), so that a large

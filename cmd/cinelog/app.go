@@ -92,6 +92,7 @@ type app struct {
 	alone    bool // no other process appends to the log
 	appended chan struct{}
 	media    media
+	encoder  *ffmpeg.Encoder // nil where there is no FFmpeg
 	bus      messageBus
 	views    views
 	fresh    web.Freshness
@@ -178,6 +179,7 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.encoder = encoder
 	pub, err := a.bus.publisher()
 	if err != nil {
 		return err
@@ -304,6 +306,15 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 	if a.listener, err = listen(ctx, a.listen, a.anyPort); err != nil {
 		return err
 	}
+	var frames web.Frames
+	if a.encoder == nil {
+		if a.encoder, err = ffmpeg.New(ctx, ffmpeg.Options{Log: a.log, Threads: 1}); err != nil {
+			a.log.WarnContext(ctx, "there are no thumbnails at a given time", "reason", err)
+		}
+	}
+	if a.encoder != nil {
+		frames = a.encoder
+	}
 	address := a.listener.Addr().String()
 	a.server = web.NewHTTPServer(address, web.New(web.Server{
 		Commands: a.service, Catalog: a.views.catalog, Playbacks: projections.NewPlaybacks(a.views.playback),
@@ -311,6 +322,7 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		Media: a.media, MediaURL: a.media.url, MediaOrigin: a.media.origin,
 		Analytics: a.views.figures, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
+		Frames: frames,
 	}))
 	return nil
 }
