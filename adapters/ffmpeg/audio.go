@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -44,6 +45,9 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 	if err != nil {
 		return fmt.Errorf("encode the audio: %w", sourceFault(ctx, err, res))
 	}
+	if a.next == 0 {
+		return &domain.Failure{Code: domain.Malformed, Detail: "no sound can be decoded: " + res.stderr}
+	}
 	if a.flushed < a.total-a.plan.FrameRate.Seconds(a.plan.LongestSegment()) {
 		return fmt.Errorf("encode the audio: %.3f of %.3f s came out: %s", a.flushed, a.total, res.stderr)
 	}
@@ -83,6 +87,9 @@ func (a *audioOutput) drain(ctx context.Context, pipe io.Reader) error {
 			return a.out.Init(ctx, audioRendition, codecs, init) //nolint:wrapcheck // the callee's
 		},
 		func(f *fragment) error { return a.add(ctx, f) })
+	if errors.Is(err, errEarly) && a.next == 0 && len(a.samples) == 0 {
+		return nil // there was nothing to encode, or the exit code says what happened
+	}
 	if err == nil {
 		err = a.finish(ctx)
 	}

@@ -10,7 +10,11 @@ import (
 
 // FFmpeg writes fragmented MP4 (ISO/IEC 14496-12) to a pipe; what stands in fmp4*.go takes it apart.
 
-var errMP4 = errors.New("unexpected MP4 structure")
+var (
+	errMP4 = errors.New("unexpected MP4 structure")
+	// errEarly is what a process leaves that ends before its first fragment, or within one: its exit code says why.
+	errEarly = fmt.Errorf("%w: it ends early", errMP4)
+)
 
 // Bounds of what a pipe may bring, so that a broken encoder cannot fill the memory.
 const (
@@ -71,7 +75,7 @@ func splitFragments(r io.Reader, onInit func(data []byte) error, onFragment func
 		b, err := readBox(r)
 		if errors.Is(err, io.EOF) {
 			if !begun || moof != nil {
-				return fmt.Errorf("%w: it ends early", errMP4)
+				return errEarly
 			}
 			return nil
 		}

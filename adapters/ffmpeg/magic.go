@@ -149,6 +149,9 @@ func sniffMP4(f *os.File, c container) (container, error) {
 			if err := refuseProtected(f, at, size); err != nil {
 				return c, err
 			}
+			if err := refuseEndless(f, at+header, size-header); err != nil {
+				return c, err
+			}
 		case "moof":
 			if !moof {
 				moof = true
@@ -203,4 +206,51 @@ func refuseProtected(f *os.File, at, size int64) error {
 		}
 	}
 	return nil
+}
+
+const (
+	maxEdits     = 1000    // of a track; editors write one for each cut, at most
+	maxMoovBoxes = 100_000 // FFmpeg opens a thousand tracks, with some thirty boxes each
+)
+
+// refuseEndless refuses movie headers over which FFmpeg sits for minutes: it goes through all samples for each edit of a
+// track, and needs ten microseconds for each box however small, again at every start.
+func refuseEndless(f io.ReaderAt, at, size int64) error {
+	const most = 64 << 20
+	b := make([]byte, max(0, min(size, most)))
+	n, err := f.ReadAt(b, at)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the source: %w", err)
+	}
+	boxes := 0
+	var walk func(b []byte, depth int) error
+	walk = func(b []byte, depth int) error {
+		for len(b) >= 8 {
+			size, kind := int(binary.BigEndian.Uint32(b)), string(b[4:8])
+			if size < 8 || size > len(b) {
+				return nil // FFmpeg stops here too, or ends its work with the box above
+			}
+			if boxes++; boxes > maxMoovBoxes {
+				return &domain.Failure{Code: domain.Malformed, Detail: fmt.Sprintf("the movie header has more than %d boxes", maxMoovBoxes)}
+			}
+			body := b[8:size]
+			switch kind {
+			case "elst":
+				if len(body) >= 8 {
+					if edits := binary.BigEndian.Uint32(body[4:]); edits > maxEdits {
+						return &domain.Failure{Code: domain.Malformed, Detail: fmt.Sprintf("a track has %d edits, more than %d", edits, maxEdits)}
+					}
+				}
+			case "trak", "edts", "mdia", "minf", "stbl", "dinf", "udta", "mvex", "moov", "gmhd", "tref", "wave", "ilst":
+				if depth < 16 {
+					if err := walk(body, depth+1); err != nil {
+						return err
+					}
+				}
+			}
+			b = b[size:]
+		}
+		return nil
+	}
+	return walk(b[:n], 0)
 }

@@ -67,6 +67,9 @@ func (e *Encoder) probe(ctx context.Context, path string) (probe, error) {
 	return p, err
 }
 
+// maxHeaders is more than ffprobe tells of a thousand tracks, the most that it opens.
+const maxHeaders = 8 << 20
+
 func (e *Encoder) readHeaders(ctx context.Context, path string) (probe, error) {
 	c, err := sniff(path)
 	if err != nil {
@@ -83,17 +86,22 @@ func (e *Encoder) readHeaders(ctx context.Context, path string) (probe, error) {
 	}
 	var out bytes.Buffer
 	args := append([]string{"-v", "error"}, e.inputArgs(c)...)
-	args = append(args, "-show_streams", "-show_chapters", "-show_format", "-of", "json", "-o", "pipe:3", inputMark)
+	args = append(args, "-show_streams", "-show_chapters", "-show_entries", "format=start_time,duration", "-of", "json", "-o", "pipe:3", inputMark)
 	res, err := e.run(ctx, process{program: e.ffprobe, input: path, args: args, outputs: []func(io.Reader) error{
 		func(r io.Reader) error {
-			if n, err := io.Copy(&out, io.LimitReader(r, 8<<20)); err != nil || n == 8<<20 {
-				return fmt.Errorf("read what ffprobe says: %d bytes: %w", n, err)
+			n, err := io.Copy(&out, io.LimitReader(r, maxHeaders))
+			if n == maxHeaders {
+				return &domain.Failure{Code: domain.Malformed, Detail: "the header has far more tracks or titles than any video"}
 			}
-			return nil
+			return err //nolint:wrapcheck // a pipe's
 		},
 	}})
 	if err != nil {
-		return p, sourceFault(ctx, err, res)
+		if err = sourceFault(ctx, err, res); strings.Contains(res.stderr, "error reading header") && strings.Contains(res.stderr, "Cannot allocate memory") {
+			// No header needs what one process may take: a number in it is wrong.
+			err = &domain.Failure{Code: domain.Malformed, Detail: "the file cannot be read: " + res.stderr}
+		}
+		return p, err
 	}
 	if err := json.Unmarshal(out.Bytes(), &doc); err != nil {
 		return p, fmt.Errorf("read what ffprobe says: %w", err)
@@ -178,6 +186,10 @@ func sourceFault(ctx context.Context, err error, res result) error {
 	var exit interface{ ExitCode() int }
 	if ctx.Err() != nil || !errors.As(err, &exit) || exit.ExitCode() < 0 || exit.ExitCode() >= 126 {
 		return err
+	}
+	// Of a header that is cut the demuxer of Matroska says that it was an input/output error.
+	if strings.Contains(res.stderr, "File ended prematurely") || strings.Contains(res.stderr, "Truncating packet of size") {
+		return &domain.Failure{Code: domain.Malformed, Detail: "the file cannot be read: " + res.stderr}
 	}
 	for _, ours := range []string{"bwrap: ", "sh: ", "Cannot allocate memory", "Permission denied", "No such file or directory", "Input/output error"} {
 		if strings.Contains(res.stderr, ours) {

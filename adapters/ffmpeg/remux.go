@@ -120,7 +120,7 @@ func (o *remuxOutput) drain(ctx context.Context, pipe io.Reader) error {
 		func(init []byte) error {
 			codecs, err := codecString(init)
 			if err != nil {
-				return err
+				return o.refuse("%v", err) // the description of the codec is copied from the source
 			}
 			scale, err := timescale(init)
 			if err != nil {
