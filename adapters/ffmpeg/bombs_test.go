@@ -56,12 +56,12 @@ func references(t *testing.T, w *tripwire) []attack {
 	}
 	alias := func(path string) []byte {
 		b := slices.Concat(make([]byte, 10), []byte{1}, make([]byte, 27+12), []byte{1, 'x'}, make([]byte, 62+16), []byte{0, 1, 0, 4}, make([]byte, 16))
-		b = binary.BigEndian.AppendUint16(append(b, 0, 2), uint16(len(path))) //nolint:gosec // short
+		b = binary.BigEndian.AppendUint16(append(b, 0, 2), uint16(len(path)))
 		return append(append(b, path...), 0xff, 0xff, 0, 0)
 	}
 	rmra := func(kind, url string) []byte {
 		return slices.Concat(mp4Box("ftyp", []byte("qt  "), numbers(0)), mp4Box("moov", mp4Box("rmra", mp4Box("rmda",
-			mp4Box("rdrf", numbers(0), []byte(kind), numbers(uint32(len(url)+1)), []byte(url), []byte{0}))))) //nolint:gosec // short
+			mp4Box("rdrf", numbers(0), []byte(kind), numbers(uint32(len(url)+1)), []byte(url), []byte{0})))))
 	}
 	perhaps := []domain.FailureCode{domain.Malformed, domain.NoVideoTrack, either}
 	attacks := []attack{
@@ -104,7 +104,7 @@ func references(t *testing.T, w *tripwire) []attack {
 // ebml is an element of Matroska (RFC 8794).
 func ebml(id uint32, body ...[]byte) []byte {
 	b := slices.Concat(body...)
-	return slices.Concat(bytes.TrimLeft(numbers(id), "\x00"), []byte{0x40 | byte(len(b)>>8), byte(len(b))}, b) //nolint:gosec // small
+	return slices.Concat(bytes.TrimLeft(numbers(id), "\x00"), []byte{0x40 | byte(len(b)>>8), byte(len(b))}, b)
 }
 
 // bombs are small files that want to become much.

@@ -147,7 +147,7 @@ func mutate(r *rand.Rand, good []byte) (how string, b []byte) {
 		x, y, n := at(1), at(1), 1+r.IntN(len(b)/4)
 		return fmt.Sprintf("%d bytes of %d again at %d", n, y, x), slices.Insert(b, x, good[y:min(len(good), y+n)]...)
 	default:
-		n := []uint32{0, 1, 7, 0x7fffffff, 0x80000000, 0xffffffff, uint32(len(b)), r.Uint32()}[r.IntN(8)] //nolint:gosec // small
+		n := []uint32{0, 1, 7, 0x7fffffff, 0x80000000, 0xffffffff, uint32(len(b)), r.Uint32()}[r.IntN(8)]
 		x := at(4)
 		if kinds := boxNames(b); len(kinds) > 0 && r.IntN(3) > 0 {
 			x = kinds[r.IntN(len(kinds))] + []int{-4, 4, 8, 12}[r.IntN(4)] // the size, the version, the first fields
