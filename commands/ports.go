@@ -156,6 +156,9 @@ type Encoder interface {
 	ReadCaptions(ctx context.Context, path string, source domain.SourceInfo) ([]CaptionTrack, error)
 	// MakePreviews makes still and moving images of pieces of a rendition.
 	MakePreviews(ctx context.Context, job PreviewJob) (Previews, error)
+	// Frame gives a JPEG of the last picture that is shown at or before a time, in seconds from the first picture of group,
+	// which begins with a keyframe; at most width pixels wide.
+	Frame(ctx context.Context, init, group []byte, at float64, width int) ([]byte, error)
 }
 
 // ChunkJob says what EncodeChunk is to make.

@@ -32,6 +32,8 @@ type Previews struct {
 	Storyboard            []byte // JPEG
 	Columns, Rows         int
 	TileWidth, TileHeight int
+	Blank                 []bool // by tile: next to nothing can be seen, as in a fade from black
+	Best                  int    // the tile that shows most
 	Moving                []byte // WebP; none when this FFmpeg cannot make one
 	Width, Height         int    // of Moving
 	Duration              float64
@@ -42,6 +44,7 @@ const (
 	maxTiles        = 100
 	minTileInterval = 2.0 // seconds: there is a keyframe each 2 s
 	maxMoments      = 6
+	posterWidth     = 1280
 	previewWidth    = 320 // of the rendition that is used, at least, if there is one
 )
 
@@ -79,6 +82,7 @@ func (w *Worker) previews(ctx context.Context, t Task) (err error) {
 	defer w.tell(ctx, t, previewsPiece)(&err)
 	var storyboard domain.StoryboardProduced
 	var preview *domain.PreviewProduced
+	var poster *domain.PosterProduced
 	err = w.watched(ctx, v, needed, func(ctx context.Context) error {
 		made, err := w.Encoder.MakePreviews(ctx, job)
 		if err != nil {
@@ -93,13 +97,20 @@ func (w *Worker) previews(ctx context.Context, t Task) (err error) {
 			preview = &domain.PreviewProduced{Attempt: t.Attempt, Width: made.Width, Height: made.Height, Duration: made.Duration}
 			err = out.put(ctx, "preview.webp", made.Moving, func(b domain.Blob) { preview.Image = b })
 		}
-		return errors.Join(err, out.wait())
+		if image := w.betterPoster(ctx, events, t.Attempt, *v.Run.Plan, made, interval); image != nil && err == nil {
+			err = out.Poster(ctx, *image)
+		}
+		err = errors.Join(err, out.wait())
+		if poster = out.poster; poster != nil {
+			poster.Attempt = t.Attempt
+		}
+		return err
 	})
 	if err != nil {
 		w.Service.discard(ctx, out.stored()...)
 		return err
 	}
-	err = w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordPreviews(storyboard, preview) })
+	err = w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordPreviews(storyboard, preview, poster) })
 	if errors.Is(err, domain.ErrSuperseded) { // after any other error the log may name the blobs
 		w.Service.discard(ctx, out.stored()...)
 	}

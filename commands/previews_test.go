@@ -132,3 +132,18 @@ func TestASweepLeavesPreviewsThatWillBeRecorded(t *testing.T) {
 	}
 	p.onlyLive(id)
 }
+
+func TestADarkPosterIsReplaced(t *testing.T) {
+	t.Parallel()
+	for dark, want := range map[int]int{0: 1, 4: 2} { // the poster is taken at 4 s; a tile each 2 s
+		p := newPipeline(t)
+		p.encoder.Dark = dark
+		id := p.create(domain.PublishAuto)
+		p.upload(id, "a source")
+		p.settle()
+		if n := count[domain.PosterProduced](p.history(id)); n != want {
+			t.Errorf("%d posters where %d tiles are dark", n, dark)
+		}
+		p.onlyLive(id)
+	}
+}

@@ -162,7 +162,7 @@ type AudioTranscoded struct {
 	Final    bool      `json:"final"`
 }
 
-// PosterProduced says that a still image exists.
+// PosterProduced says that a still image exists. A later one of the same attempt takes the place of the first.
 type PosterProduced struct {
 	Attempt int     `json:"attempt"`
 	Image   Blob    `json:"image"`

@@ -14,14 +14,17 @@ func (v Video) NeedsPreviews(attempt int) error {
 	return nil
 }
 
-// RecordPreviews takes the storyboard and, where one could be made, the moving preview.
-func (v Video) RecordPreviews(s StoryboardProduced, p *PreviewProduced) ([]Event, error) {
+// RecordPreviews takes the storyboard and, where they could be made, the moving preview and a better poster.
+func (v Video) RecordPreviews(s StoryboardProduced, p *PreviewProduced, poster *PosterProduced) ([]Event, error) {
 	if err := v.NeedsPreviews(s.Attempt); err != nil {
 		return nil, err
 	}
 	events := []Event{s}
 	if p != nil {
 		events = append(events, *p)
+	}
+	if poster != nil {
+		events = append(events, *poster)
 	}
 	return events, nil
 }

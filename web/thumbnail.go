@@ -67,7 +67,7 @@ func (s *Server) thumbnail(ctx context.Context, in *thumbnailInput) (*huma.Strea
 	}
 	sum := sha256.Sum256([]byte(shot.name(p)))
 	tag := `"` + hex.EncodeToString(sum[:12]) + `"`
-	return &huma.StreamResponse{Body: func(ctx huma.Context) {
+	return &huma.StreamResponse{Body: func(ctx huma.Context) { //nolint:contextcheck // huma's has the request's
 		r, w := humachi.Unwrap(ctx)
 		fresh := func() {
 			w.Header().Set("Etag", tag)

@@ -20,7 +20,7 @@ func TestAFrameIsTheOneShownThen(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := encodeAll(t, e, path, info, smallPlan(info))
-	group, err := pieces(r, "180p")[1](t.Context())
+	group, err := pieces(r)[1](t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,9 @@ func (e *Encoder) MakePreviews(ctx context.Context, job commands.PreviewJob) (co
 	if err != nil {
 		return p, fmt.Errorf("make a storyboard: %w", err)
 	}
+	if p.Blank, p.Best, err = judge(p, len(job.Tiles)); err != nil {
+		return p, fmt.Errorf("look at the storyboard: %w", err)
+	}
 	each := max(1, int(math.Round(movingSeconds*job.FrameRate.Float()/float64(len(job.Moments)))))
 	moments, frames, err := joinPieces(ctx, job.Init, job.Moments, each)
 	if err != nil {

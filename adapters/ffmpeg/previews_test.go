@@ -13,9 +13,9 @@ import (
 	"github.com/cinelog/cinelog/commands"
 )
 
-// pieces are the groups of pictures of a rendition, one for each keyframe.
-func pieces(r *recorder, rendition string) (out []commands.Piece) {
-	for _, s := range r.segments[rendition] {
+// pieces are the groups of pictures of the rendition 180p, one for each keyframe.
+func pieces(r *recorder) (out []commands.Piece) {
+	for _, s := range r.segments["180p"] {
 		for i, k := range s.Keyframes {
 			end := int64(len(s.Data))
 			if i+1 < len(s.Keyframes) {
@@ -40,7 +40,7 @@ func TestPreviewsShowTheWholeVideo(t *testing.T) {
 	}
 	plan := smallPlan(info)
 	r := encodeAll(t, e, path, info, plan)
-	tiles := pieces(r, "180p")
+	tiles := pieces(r)
 	if len(tiles) != 13 {
 		t.Fatalf("%d pieces of 26 s", len(tiles))
 	}
@@ -113,7 +113,7 @@ func TestPreviewsOfUprightVideosFit(t *testing.T) {
 	plan.Rungs = plan.Rungs[:1]
 	plan.Rungs[0].Width, plan.Rungs[0].Height = 180, 320
 	r := encodeAll(t, e, path, info, plan)
-	all := pieces(r, "180p")
+	all := pieces(r)
 	p, err := e.MakePreviews(t.Context(), commands.PreviewJob{
 		Init: r.inits["180p"], FrameRate: plan.FrameRate, Width: 180, Height: 320, Tiles: all, Moments: all[:1],
 	})
@@ -128,5 +128,32 @@ func TestPreviewsOfUprightVideosFit(t *testing.T) {
 		Tiles: []commands.Piece{func(context.Context) ([]byte, error) { return []byte("no fragment at all"), nil }},
 	}); err == nil {
 		t.Error("previews of what is no fragment")
+	}
+}
+
+func TestTilesOfAFadeFromBlackShowNothing(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	path := clip(t, "a.mp4", "testsrc2=s=320x180:r=25:d=18,fade=t=in:st=11:d=2", "-map", "0:v", "-c:v", "libx264", "-preset", "ultrafast")
+	info, err := e.Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := smallPlan(info)
+	r := encodeAll(t, e, path, info, plan)
+	tiles := pieces(r)
+	p, err := e.MakePreviews(t.Context(), commands.PreviewJob{
+		Init: r.inits["180p"], FrameRate: plan.FrameRate, Width: 320, Height: 180, Tiles: tiles, Moments: tiles[:1],
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, blank := range p.Blank {
+		if i != 6 && blank != (i < 6) { // the seventh is of the fade
+			t.Errorf("tile %d: shows nothing %t", i, blank)
+		}
+	}
+	if len(p.Blank) != 9 || p.Best < 6 {
+		t.Errorf("%d tiles, the best is %d", len(p.Blank), p.Best)
 	}
 }

@@ -14,6 +14,8 @@ import (
 type Encoder struct {
 	// Source is what Inspect measures; 10 s of 720p with stereo sound when it is the zero value.
 	Source domain.SourceInfo
+	// Dark is how many of a storyboard's first tiles show nothing.
+	Dark int
 	// Before, when set, is asked before each piece is handed out; its error ends the work.
 	Before func(ctx context.Context, kind commands.TaskKind, chunk, segment int) error
 }
@@ -134,7 +136,9 @@ func (e *Encoder) ReadCaptions(ctx context.Context, _ string, source domain.Sour
 
 // MakePreviews implements commands.Encoder.
 func (e *Encoder) MakePreviews(ctx context.Context, job commands.PreviewJob) (commands.Previews, error) {
+	blank := make([]bool, len(job.Tiles))
 	for i, piece := range job.Tiles {
+		blank[i] = i < e.Dark
 		if err := e.before(ctx, commands.TaskPreview, 0, i); err != nil {
 			return commands.Previews{}, err
 		}
@@ -144,6 +148,12 @@ func (e *Encoder) MakePreviews(ctx context.Context, job commands.PreviewJob) (co
 	}
 	return commands.Previews{
 		Storyboard: []byte("a storyboard"), Columns: len(job.Tiles), Rows: 1, TileWidth: 160, TileHeight: 90,
+		Blank: blank, Best: len(blank) - 1,
 		Moving: []byte("a preview"), Width: 320, Height: 180, Duration: 4.5,
 	}, nil
+}
+
+// Frame implements commands.Encoder.
+func (e *Encoder) Frame(context.Context, []byte, []byte, float64, int) ([]byte, error) {
+	return []byte("a frame"), nil
 }
