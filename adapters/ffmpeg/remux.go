@@ -160,7 +160,7 @@ func (o *remuxOutput) add(ctx context.Context, f *fragment) error {
 		if frame > float64(next)+framesOff {
 			return o.refuse("there is no keyframe at frame %d, as there was", next)
 		}
-		if frame >= float64(next)-framesOff {
+		if frame >= float64(next)-early {
 			if err := o.flush(ctx, false); err != nil {
 				return err
 			}
@@ -174,8 +174,13 @@ func (o *remuxOutput) add(ctx context.Context, f *fragment) error {
 	return nil
 }
 
-// framesOff is how many frames a keyframe may stand beside the grid, on which the rate and the first picture put it.
-const framesOff = 2
+const (
+	// framesOff is how many frames a keyframe may stand behind the grid, on which the rate and the first picture put it.
+	framesOff = 2
+	// early is how many it may stand before it: less than one, because where every picture is a keyframe the one before
+	// would be taken. A joint was rounded to the grid.
+	early = 0.75
+)
 
 // flush hands the segment on that was filled.
 func (o *remuxOutput) flush(ctx context.Context, last bool) error {

@@ -75,12 +75,14 @@ func TestRemuxServesTheSourcesOwnPictures(t *testing.T) {
 	e := newEncoder(t, ffmpeg.Options{})
 	x264 := []string{"-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-c:a", "aac"}
 	for name, path := range map[string]string{
-		"b-frames":    clip(t, "a.mp4", "testsrc2=s=320x180:r=30000/1001:d=10", append(x264, "-bf", "3", "-g", "45")...),
-		"matroska":    clip(t, "b.mkv", "testsrc2=s=320x180:r=25:d=9.4", append(x264, "-bf", "2", "-g", "50")...),
-		"transport":   clip(t, "c.ts", "testsrc2=s=320x180:r=25:d=9", append(x264, "-bf", "2", "-g", "50")...),
-		"long sound":  clip(t, "d.mp4", "testsrc2=s=320x180:r=25:d=8.6", append(x264, "-g", "50")...),
-		"variable":    clip(t, "e.mp4", "testsrc2=s=320x180:r=30:d=10,select=not(mod(n\\,7))+not(mod(n\\,3))*lt(n\\,150)", append(x264, "-vsync", "vfr", "-g", "20")...),
-		"constrained": clip(t, "f.mp4", "testsrc2=s=320x180:r=25:d=9", append(x264, "-profile:v", "baseline", "-g", "10")...),
+		"b-frames":           clip(t, "a.mp4", "testsrc2=s=320x180:r=30000/1001:d=10", append(x264, "-bf", "3", "-g", "45")...),
+		"matroska":           clip(t, "b.mkv", "testsrc2=s=320x180:r=25:d=9.4", append(x264, "-bf", "2", "-g", "50")...),
+		"transport":          clip(t, "c.ts", "testsrc2=s=320x180:r=25:d=9", append(x264, "-bf", "2", "-g", "50")...),
+		"long sound":         clip(t, "d.mp4", "testsrc2=s=320x180:r=25:d=8.6", append(x264, "-g", "50")...),
+		"variable":           clip(t, "e.mp4", "testsrc2=s=320x180:r=30:d=10,select=not(mod(n\\,7))+not(mod(n\\,3))*lt(n\\,150)", append(x264, "-vsync", "vfr", "-g", "20")...),
+		"all keyframes":      clip(t, "g.mp4", "testsrc2=s=320x180:r=25:d=9", append(x264, "-g", "1")...),
+		"a picture a second": clip(t, "h.mp4", "testsrc2=s=320x180:r=1:d=20", append(x264, "-g", "1", "-t", "20")...),
+		"constrained":        clip(t, "f.mp4", "testsrc2=s=320x180:r=25:d=9", append(x264, "-profile:v", "baseline", "-g", "10")...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
