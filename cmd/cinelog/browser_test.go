@@ -47,7 +47,6 @@ func TestThePage(t *testing.T) {
 	visit("a source plays as it is, and can be had smaller later", "/", func(b *tab) { b.watchAsItIs(asItIs) })
 	visit("a dropped file plays while it is encoded", "/", func(b *tab) { b.watchWhileEncoding(long) })
 	visit("it asks once a second, and never unseen", "/", (*tab).askGently)
-	deleteAll(t, server)
 	visit("captions of the file are shown", "/", func(b *tab) { b.readCaptions(clip) })
 	deleteAll(t, server)
 	visit("it asks nothing while nothing is in work", "/", (*tab).restWhenIdle)
