@@ -75,7 +75,7 @@ func uploadAtOnce(b *testing.B, m *machines, addresses []string, clip string) ti
 	}
 	sending.Wait()
 	cl := &client{server: addresses[0]}
-	tick := time.NewTicker(250 * time.Millisecond) // to ask is work too
+	tick := time.NewTicker(500 * time.Millisecond) // to ask is work too
 	defer tick.Stop()
 	for {
 		var page struct {
@@ -95,12 +95,12 @@ func uploadAtOnce(b *testing.B, m *machines, addresses []string, clip string) ti
 	}
 }
 
-// BenchmarkWorkers transcodes five minutes of small pictures with two worker processes of one thread each, and with one:
+// BenchmarkWorkers transcodes five minutes of 720p with two worker processes of one thread each, and with one:
 //
 //	speedup  how many times as fast two are
 func BenchmarkWorkers(b *testing.B) {
 	binary := buildBinary(b)
-	clip := (&machines{t: b, dir: b.TempDir()}).clip(300, "640x360")
+	clip := (&machines{t: b, dir: b.TempDir()}).clip(300, "1280x720")
 	var two, one, ratio []float64
 	for b.Loop() {
 		for turn := range 2 {
