@@ -89,6 +89,7 @@ func systemMounts(programs []string) []string {
 type limits struct {
 	cpu    time.Duration
 	memory int64 // bytes of address space
+	nice   int   // how far it stands back for others, see nice(1)
 }
 
 // wrap gives the command to run. Inherited pipes stay open; the cage tells its status on the one that status numbers,
@@ -96,8 +97,8 @@ type limits struct {
 func (c cage) wrap(l limits, status int, input, program string, args []string) (argv []string) {
 	// A shell sets the limits because Go cannot between fork and exec; -f 0 lets it write to pipes only.
 	argv = []string{
-		"/bin/sh", "-c", `ulimit -c 0; ulimit -f 0; ulimit -t "$1"; ulimit -v "$2"; shift 2; exec "$@"`, "sh",
-		strconv.Itoa(max(1, int(l.cpu.Seconds()))), strconv.FormatInt(l.memory>>10, 10),
+		"/bin/sh", "-c", `ulimit -c 0; ulimit -f 0; ulimit -t "$1"; ulimit -v "$2"; n=$3; shift 3; exec nice -n "$n" "$@"`, "sh",
+		strconv.Itoa(max(1, int(l.cpu.Seconds()))), strconv.FormatInt(l.memory>>10, 10), strconv.Itoa(l.nice),
 	}
 	seen := input
 	if c.active() {

@@ -46,7 +46,7 @@ func (e *Encoder) ReadCaptions(ctx context.Context, path string, source domain.S
 		})
 	}
 	args = append(args, "-progress", fmt.Sprintf("pipe:%d", 3+len(outputs)))
-	res, err := e.run(ctx, process{program: e.ffmpeg, input: path, args: args, outputs: append(outputs, discard)})
+	res, err := e.run(ctx, process{program: e.ffmpeg, nice: besidePictures, input: path, args: args, outputs: append(outputs, discard)})
 	if err != nil {
 		return nil, fmt.Errorf("read the captions: %w", sourceFault(ctx, err, res))
 	}

@@ -69,7 +69,7 @@ func (e *Encoder) image(ctx context.Context, stream []byte, args ...string) ([]b
 		"-max_pixels", strconv.Itoa(e.opts.MaxPixels), "-f", "mov", "-i", "pipe:0", "-map", "0:v:0", "-map_metadata", "-1", "-fflags", "+bitexact",
 	}, args...)
 	res, err := e.run(ctx, process{
-		program: e.ffmpeg, stdin: bytes.NewReader(stream), args: append(argv, "pipe:3"), outputs: []func(io.Reader) error{
+		program: e.ffmpeg, nice: besidePictures, stdin: bytes.NewReader(stream), args: append(argv, "pipe:3"), outputs: []func(io.Reader) error{
 			func(r io.Reader) error {
 				if n, err := io.Copy(&image, io.LimitReader(r, maxPreview)); err != nil || n == maxPreview {
 					return errors.Join(fmt.Errorf("an image of %d bytes", n), err)

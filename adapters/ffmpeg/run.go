@@ -24,6 +24,7 @@ type process struct {
 	input   string // the one file that it may read; none when empty
 	stdin   io.Reader
 	args    []string
+	nice    int // how far it stands back for the others
 	// outputs drain the pipes 3, 4, ... of the process, each in a goroutine of its own. An error of one of them kills
 	// the process.
 	outputs []func(io.Reader) error
@@ -58,7 +59,7 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 	if e.cage.active() {
 		status = 3 + len(p.outputs)
 	}
-	argv := e.cage.wrap(limits{cpu: cpu, memory: e.opts.MaxMemory}, status, input, p.program, p.args)
+	argv := e.cage.wrap(limits{cpu: cpu, memory: e.opts.MaxMemory, nice: p.nice}, status, input, p.program, p.args)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // argv is ours; no part of it comes from a user
 	cmd.Env = e.opts.environment()
 	cmd.Stdin = p.stdin
