@@ -53,7 +53,7 @@ func TestTooFewPicturesAreFinal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info.Frames, info.Duration = 250, 10
+	info.Frames, info.Duration, info.Remux = 250, 10, nil
 	plan := domain.PlanTranscode(info)
 	if len(plan.Chunks) < 2 {
 		t.Fatalf("chunks: %+v", plan.Chunks)

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/cinelog/cinelog/domain"
 )
 
 // TestBadLuckAcrossMachines does to processes and servers what happens to them: some are killed, some freeze, some are
@@ -72,7 +74,7 @@ func workerKilled(t *testing.T, binary string) {
 		}
 		t.Logf("%s runs again %.1f s after the kill", piece, again.Sub(killed).Seconds())
 	}
-	if len(e.begun) != 4 { // two chunks, the sound, and the source's own pictures
+	if len(e.begun) != 5 { // two chunks, the sound, the source's own pictures, and the previews
 		t.Errorf("pieces encoded: %v", e.begun)
 	}
 	w.check()
@@ -93,6 +95,12 @@ func workerFrozen(t *testing.T, binary string) {
 	if _, err := cl.wait(t.Context(), id, true, func(float64) {}); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, time.Minute, func() string { // they come after it is ready
+		if !slices.ContainsFunc(w.events(), func(r domain.Recorded) bool { return domain.EventType(r.Event) == "video.preview_produced.v1" }) {
+			return "there are no previews"
+		}
+		return ""
+	})
 	before := w.events()
 	if err := victim.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)

@@ -216,7 +216,9 @@ func TestReplayWithoutAServer(t *testing.T) {
 		got.Seconds, got.EventsPerSecond = 0, 0
 		want := []replayed{
 			{Projection: "catalog", Rows: 3, Different: []string{string(ids[1])}},
-			{Projection: "playback", Rows: 9, Different: []string{string(ids[1]), string(ids[1]) + "/000001/000000", string(ids[1]) + "/000001/plan"}},
+			{Projection: "playback", Rows: 12, Different: []string{
+				string(ids[1]), string(ids[1]) + "/000001/000000", string(ids[1]) + "/000001/plan", string(ids[1]) + "/000001/source",
+			}},
 			{Projection: "analytics", Rows: 9, Different: []string{today}},
 		}[i]
 		want.Events, want.Position, want.Switched = 21, 21, true
