@@ -13,10 +13,6 @@ import (
 
 const audioRendition = "audio"
 
-// besidePictures is how far the sound stands back for the pictures (a quarter of the weight): all of it is encoded beside the
-// first chunk, which somebody waits for, and a few seconds of it will do for that.
-const besidePictures = 6
-
 // aacPriming is how many samples the AAC encoder puts before the first; it is one frame.
 const aacPriming = 1024
 
@@ -43,7 +39,7 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 		"-ar", strconv.Itoa(job.Plan.Audio.SampleRate), "-t", fmt.Sprintf("%.6f", a.total),
 		"-avoid_negative_ts", "disabled", "-movflags", "+empty_moov+default_base_moof+skip_trailer", "-frag_duration", "500000",
 		"-fflags", "+bitexact", "-f", "mp4", "pipe:3", "-progress", "pipe:4")
-	res, err := e.run(ctx, process{program: e.ffmpeg, nice: besidePictures, input: job.Path, args: args, outputs: []func(io.Reader) error{
+	res, err := e.run(ctx, process{program: e.ffmpeg, input: job.Path, args: args, outputs: []func(io.Reader) error{
 		func(r io.Reader) error { return a.drain(ctx, r) }, discard,
 	}})
 	if err != nil {

@@ -30,6 +30,10 @@ type process struct {
 	outputs []func(io.Reader) error
 }
 
+// besidePictures is how far stands back what nobody waits for. Sound does not: beside an encode with its dozen threads it
+// would get next to nothing, and no video is played before its first seconds of sound.
+const besidePictures = 6
+
 // errStalled says that the watchdog killed the process.
 var errStalled = errors.New("no progress")
 
