@@ -132,9 +132,11 @@ type Task struct {
 
 // What somebody waits for goes first: the first look, the sound, and the first chunk or the source's own pictures of every
 // video before the later chunks of any. Of those, each doubling of its number puts a chunk behind by one: what is to be
-// done of a short video is not behind all of a long one.
+// done of a short video is not behind all of a long one. Where a transport knows no more than before and after, what is
+// above PriorityRest goes before: the chunks of about a video's first minute.
 const (
 	PriorityFirst = 10
+	PrioritySoon  = 3
 	PriorityRest  = 0
 )
 

@@ -130,7 +130,7 @@ func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int
 		if v.NeedsChunk(attempt, chunk) != nil {
 			continue
 		}
-		priority := PriorityRest - bits.Len(uint(chunk))
+		priority := PrioritySoon - bits.Len(uint(chunk))
 		if chunk == 0 && !remuxed { // else nobody waits for it
 			priority = PriorityFirst
 		}
