@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -67,8 +64,6 @@ const (
 	// knownAge is how long a writer may go on from a step without looking whether it is still there: not as long as a
 	// generation is kept that was replaced (dropAge), or the next step would be taken in what is gone.
 	knownAge = time.Second
-	// maxExisting is how many rows are remembered to be there.
-	maxExisting = 50_000
 )
 
 // steps writes one generation, as one of perhaps many.
@@ -83,34 +78,6 @@ type steps struct {
 	since time.Time // when it was the newest
 
 	existing existing
-}
-
-// existing remembers keys of rows that are there, be it with a mark that they were removed: they are for ever.
-type existing struct {
-	mu   sync.Mutex
-	keys map[string]bool
-}
-
-func (e *existing) add(key string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.keys == nil || len(e.keys) >= maxExisting {
-		e.keys = map[string]bool{}
-	}
-	e.keys[key] = true
-}
-
-// forget is for rows that were deleted, which happens only where nobody else writes.
-func (e *existing) forget(prefix string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	maps.DeleteFunc(e.keys, func(key string, _ bool) bool { return strings.HasPrefix(key, prefix) })
-}
-
-func (e *existing) has(key string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.keys[key]
 }
 
 // checkpoint returns the newest step when it is applied.
@@ -332,84 +299,6 @@ func (s *steps) apply(ctx context.Context, step *stepDoc, rows []bson.D) error {
 	return unavailable(ctx, err)
 }
 
-// replace writes rows that no later step has written.
-func (s *steps) replace(ctx context.Context, n int64, rows []bson.D) error {
-	slices.SortFunc(rows, func(a, b bson.D) int { return strings.Compare(keyOf(b), keyOf(a)) })
-	return s.gen.write(ctx, rows, n, &s.existing, bson.E{Key: "n", Value: bson.D{{Key: "$lt", Value: n}}})
-}
-
-// write writes rows of a step: it inserts those that are not known to be there, and replaces the others, and those that
-// turn out to be there, where they meet a condition. One upsert would do both, but one that meets a row of a later step
-// fails, and FerretDB then leaves the rest of the command undone.
-func (g *generation) write(ctx context.Context, rows []bson.D, n int64, known *existing, condition ...bson.E) error {
-	var fresh, old []bson.D
-	for _, row := range rows {
-		row = append(slices.Clip(row), bson.E{Key: "n", Value: n})
-		if known.has(keyOf(row)) {
-			old = append(old, row)
-		} else {
-			fresh = append(fresh, row)
-		}
-	}
-	there, err := g.insert(ctx, fresh)
-	if err != nil {
-		return err
-	}
-	for _, row := range fresh {
-		known.add(keyOf(row))
-	}
-	if old = append(there, old...); len(old) == 0 {
-		return nil
-	}
-	models := make([]mongo.WriteModel, len(old))
-	for i, row := range old {
-		models[i] = mongo.NewReplaceOneModel().SetReplacement(row).SetFilter(append(bson.D{row[0]}, condition...))
-	}
-	_, err = g.rows.BulkWrite(ctx, models, options.BulkWrite().SetOrdered(false))
-	return err
-}
-
-// insert inserts rows and returns those that are there already.
-func (g *generation) insert(ctx context.Context, rows []bson.D) (there []bson.D, err error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	_, err = g.rows.InsertMany(ctx, rows, options.InsertMany().SetOrdered(false))
-	if err == nil || !onlyDuplicates(err) {
-		return nil, err
-	}
-	var failed mongo.BulkWriteException
-	errors.As(err, &failed)
-	for _, e := range failed.WriteErrors {
-		there = append(there, rows[e.Index])
-	}
-	return there, nil
-}
-
-// remove leaves a mark in the place of every row under a prefix that this step or a later one has not written.
-func (s *steps) remove(ctx context.Context, n int64, prefix string) error {
-	cursor, err := s.gen.rows.Find(ctx, bson.D{
-		{Key: "_id", Value: startingWith(prefix)}, {Key: "n", Value: bson.D{{Key: "$lt", Value: n}}},
-	}, options.Find().SetProjection(bson.D{{Key: "gone", Value: 1}}))
-	if err != nil {
-		return err
-	}
-	var found []struct {
-		Key  string `bson:"_id"`
-		Gone bool   `bson:"gone"`
-	}
-	if err := cursor.All(ctx, &found); err != nil {
-		return err
-	}
-	var marks []bson.D
-	for _, f := range found {
-		if !f.Gone {
-			marks = append(marks, bson.D{{Key: "_id", Value: f.Key}, {Key: "gone", Value: true}})
-		}
-	}
-	return s.replace(ctx, n, marks)
-}
-
 // tidy trims, where there is something to trim after a step.
 func (s *steps) tidy(ctx context.Context, step *stepDoc) error {
 	if step.Parts == 0 && step.N%s.keep != 0 {
@@ -438,10 +327,4 @@ func (s *steps) trim(ctx context.Context, step *stepDoc) error {
 		}
 	}
 	return nil
-}
-
-// keyOf returns the key of a row: its first field.
-func keyOf(row bson.D) string {
-	key, _ := row[0].Value.(string)
-	return key
 }
