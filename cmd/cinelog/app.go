@@ -1,15 +1,12 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 
@@ -168,94 +165,6 @@ func (a *app) addRelay(context.Context) error {
 	})
 	return nil
 }
-
-// addTranscoder adds the policy, and the workers with their FFmpeg.
-func (a *app) addTranscoder(ctx context.Context) error {
-	owner, err := filepath.Abs(a.Data)
-	if err != nil {
-		return err
-	}
-	encoder, err := ffmpeg.New(ctx, ffmpeg.Options{Log: a.log, Owner: owner, Threads: min(8, a.cpus)})
-	if err != nil {
-		return err
-	}
-	a.encoder = encoder
-	pub, err := a.bus.publisher()
-	if err != nil {
-		return err
-	}
-	policy := &commands.Transcoding{Service: a.service, Tasks: messaging.NewTasks(pub), Encoding: a.encoding}
-	a.events(groupTranscoding, policy.Handle)
-	a.deadLetters(messaging.TopicEvents, groupTranscoding, func(ctx context.Context, l messaging.DeadLetter) error {
-		e, err := messaging.ReadEvent(ctx, a.eventLog, l.Payload)
-		switch {
-		case messaging.IsPermanent(err):
-			return nil // not an event of this program: nobody waits for it
-		case err != nil:
-			return err
-		}
-		return policy.GiveUp(ctx, e)
-	})
-	slots := cmp.Or(a.cpus, runtime.NumCPU())
-	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: a.log, Slots: slots, CPUs: slots, Strained: strained(a.Data)}
-	for _, topic := range messaging.TaskTopics() {
-		places := slots
-		if topic == messaging.TopicUrgent {
-			places += lookers
-		}
-		a.part(func(ctx context.Context) error {
-			return messaging.ConsumeTasks(ctx, messaging.Consumer{
-				Subscriber: a.bus.Subscriber(groupWorkers), Topic: topic, Concurrency: places, Log: a.log,
-			}, worker.Handle)
-		})
-		a.deadLetters(topic, groupWorkers, func(ctx context.Context, l messaging.DeadLetter) error {
-			if task, ok := messaging.DecodeTask(l.Payload); ok {
-				return worker.GiveUp(ctx, task, l.Attempts)
-			}
-			return nil
-		})
-	}
-	if a.media.abortStale != nil {
-		a.part(a.dropStaleUploads)
-	}
-	if a.alone { // then what is stored and not recorded was left by an earlier process
-		a.part(func(ctx context.Context) error {
-			if err := worker.SweepAll(ctx); err != nil && ctx.Err() == nil {
-				a.log.Warn("storage could not be swept; the next start tries again", "error", err)
-			}
-			return nil
-		})
-	}
-	return nil
-}
-
-// lookers is how much urgent work that needs no place of an encoder (the look at a source, its remux, its sound) is done
-// beside all first chunks that wait for one.
-const lookers = 2
-
-// dropStaleUploads frees what uploads to storage hold that a crash cut off: nobody sees them, but they cost.
-func (a *app) dropStaleUploads(ctx context.Context) error {
-	tick := time.NewTicker(staleCheck)
-	defer tick.Stop()
-	for {
-		if n, err := a.media.abortStale(ctx, time.Now().Add(-staleUpload)); err != nil && ctx.Err() == nil {
-			a.log.WarnContext(ctx, "unfinished uploads to storage could not be looked at", "error", err)
-		} else if n > 0 {
-			a.log.InfoContext(ctx, "dropped unfinished uploads to storage", "uploads", n)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// An upload that is older than staleUpload is not under way any more: it would have been cut off long ago.
-const (
-	staleUpload = 24 * time.Hour
-	staleCheck  = time.Hour
-)
 
 // addProjector keeps the read models up to date: a message wakes a projection, the log decides.
 func (a *app) addProjector(ctx context.Context) error {
