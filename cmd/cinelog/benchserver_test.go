@@ -187,6 +187,15 @@ func (s *benchServer) timeline(ctx context.Context, id string) string {
 	return text.String()
 }
 
+// inTurns runs both, and lets the other one begin in every second round.
+func inTurns(round int, one, other func()) {
+	if round%2 == 1 {
+		one, other = other, one
+	}
+	one()
+	other()
+}
+
 // median of an odd or even number of figures.
 func median(figures []float64) float64 {
 	sorted := slices.Sorted(slices.Values(figures))

@@ -19,14 +19,12 @@ func BenchmarkMachines(b *testing.B) {
 	clip := (&machines{t: b, dir: b.TempDir()}).clip(10, "640x360")
 	var many, one, ratio []float64
 	for b.Loop() {
-		for turn := range 2 {
-			if (turn+len(ratio))%2 == 0 {
-				many = append(many, throughMachines(b, newMachines(b, binary, sharedServers(b)), clip).Seconds())
-			} else {
-				one = append(one, throughOneProcess(b, binary, clip).Seconds())
-			}
-		}
 		n := len(ratio)
+		inTurns(n,
+			func() {
+				many = append(many, throughMachines(b, newMachines(b, binary, sharedServers(b)), clip).Seconds())
+			},
+			func() { one = append(one, throughOneProcess(b, binary, clip).Seconds()) })
 		ratio = append(ratio, many[n]/one[n])
 		b.Logf("ready after %.1f s, in one process after %.1f s", many[n], one[n])
 	}
@@ -103,15 +101,11 @@ func BenchmarkWorkers(b *testing.B) {
 	clip := (&machines{t: b, dir: b.TempDir()}).clip(300, "1280x720")
 	var two, one, ratio []float64
 	for b.Loop() {
-		for turn := range 2 {
-			m := newMachines(b, binary, sharedServers(b))
-			if (turn+len(ratio))%2 == 0 {
-				two = append(two, throughWorkers(b, m, clip, 2).Seconds())
-			} else {
-				one = append(one, throughWorkers(b, m, clip, 1).Seconds())
-			}
-		}
 		n := len(ratio)
+		through := func(workers int) float64 {
+			return throughWorkers(b, newMachines(b, binary, sharedServers(b)), clip, workers).Seconds()
+		}
+		inTurns(n, func() { two = append(two, through(2)) }, func() { one = append(one, through(1)) })
 		ratio = append(ratio, one[n]/two[n])
 		b.Logf("ready after %.1f s with one worker, after %.1f s with two", one[n], two[n])
 	}

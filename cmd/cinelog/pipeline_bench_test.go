@@ -29,16 +29,16 @@ func BenchmarkPipeline(b *testing.B) {
 	for b.Loop() {
 		var ours, theirs cost
 		var first time.Duration
-		for turn := range 2 {
-			if (turn+len(wall))%2 == 0 {
+		inTurns(len(wall),
+			func() {
 				ours = measureCost(b, func() (wall, cpu time.Duration) {
 					first, wall, cpu = throughServer(b, binary, clip, "--remux", "never")
 					return wall, cpu
 				})
-			} else {
+			},
+			func() {
 				theirs = measureCost(b, func() (wall, cpu time.Duration) { return throughFFmpeg(b, clip, 62) })
-			}
-		}
+			})
 		wall = append(wall, ours.wall.Seconds()/theirs.wall.Seconds())
 		cpu = append(cpu, ours.cpu.Seconds()/theirs.cpu.Seconds())
 		playable = append(playable, first.Seconds()/ours.wall.Seconds())

@@ -51,13 +51,7 @@ func BenchmarkPlayable(b *testing.B) {
 			var took, part []float64
 			for b.Loop() {
 				var ours, bare time.Duration
-				for turn := range 2 {
-					if (turn+len(part))%2 == 0 {
-						ours = playableAfter(b, binary, path)
-					} else {
-						bare, _ = throughFFmpeg(b, path, 4)
-					}
-				}
+				inTurns(len(part), func() { ours = playableAfter(b, binary, path) }, func() { bare, _ = throughFFmpeg(b, path, 4) })
 				took = append(took, ours.Seconds())
 				part = append(part, ours.Seconds()/bare.Seconds())
 			}
