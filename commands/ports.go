@@ -127,6 +127,7 @@ type Task struct {
 	Video    domain.VideoID `json:"video"`
 	Attempt  int            `json:"attempt"`
 	Chunk    int            `json:"chunk,omitempty"`
+	Track    int            `json:"track,omitempty"` // of sound, in the plan
 	Priority int            `json:"priority,omitempty"`
 }
 
@@ -152,7 +153,7 @@ type Encoder interface {
 	// Remux hands the source's own pictures to out, as they become ready: segments from one of the plan's starts to the
 	// next, under the rung's name. A *domain.Failure says that they cannot be served as they are.
 	Remux(ctx context.Context, job RemuxJob, out Output) error
-	// EncodeAudio encodes the whole audio track and hands its pieces to out as they become ready.
+	// EncodeAudio encodes a whole track of sound and hands its pieces to out as they become ready.
 	EncodeAudio(ctx context.Context, job AudioJob, out Output) error
 	// ReadCaptions takes tracks of text out of a source, as WebVTT of plain text. Tracks without a cue are left out.
 	ReadCaptions(ctx context.Context, path string, source domain.SourceInfo) ([]CaptionTrack, error)
@@ -187,6 +188,7 @@ type AudioJob struct {
 	Path   string
 	Source domain.SourceInfo
 	Plan   domain.Plan
+	Track  int // its place among the AudioTracks of both
 }
 
 // CaptionTrack is a track of text as WebVTT.
@@ -199,7 +201,7 @@ type CaptionTrack struct {
 // order: Init, then its segments from 0 on. data belongs to the callee. An error ends the encode with that error.
 type Output interface {
 	// Init takes a rendition's initialization segment (ISO BMFF ftyp and moov) and its codecs string (RFC 6381).
-	// The audio rendition is named "audio".
+	// Renditions of sound are named by domain.AudioName.
 	Init(ctx context.Context, rendition, codecs string, data []byte) error
 	// Segment takes one media segment (moof and mdat boxes). Its decode times are already on the video's time line:
 	// chunk n goes on where chunk n-1 ended.

@@ -9,7 +9,7 @@ import (
 	"github.com/cinelog/cinelog/domain"
 )
 
-// A track is made in one piece and recorded part by part, so that it can be watched while it grows: the audio, and the
+// A track is made in one piece and recorded part by part, so that it can be watched while it grows: the sound, and the
 // source's own pictures.
 
 // segmentsPerPart is how many segments of a track are recorded together, once the first is out: more would keep viewers
@@ -28,13 +28,16 @@ type track struct {
 
 func (w *Worker) audio(ctx context.Context, t Task) error {
 	return w.track(ctx, t, track{
-		name:   "audio",
-		needed: func(v domain.Video) error { return v.NeedsAudio(t.Attempt) },
-		done:   func(v domain.Video) domain.TrackRun { return v.Run.Audio },
+		name:   domain.AudioName(t.Track),
+		needed: func(v domain.Video) error { return v.NeedsAudio(t.Attempt, t.Track) },
+		done:   func(v domain.Video) domain.TrackRun { return v.Run.Audio[t.Track] },
 		make: func(ctx context.Context, path string, v domain.Video, out Output) error {
-			return w.Encoder.EncodeAudio(ctx, AudioJob{Path: path, Source: *v.Run.Source, Plan: *v.Run.Plan}, out)
+			return w.Encoder.EncodeAudio(ctx, AudioJob{Path: path, Source: *v.Run.Source, Plan: *v.Run.Plan, Track: t.Track}, out)
 		},
-		record: domain.Video.RecordAudio,
+		record: func(v domain.Video, e domain.AudioTranscoded) ([]domain.Event, error) {
+			e.Track = t.Track
+			return v.RecordAudio(e)
+		},
 	})
 }
 
@@ -47,7 +50,9 @@ func (w *Worker) remux(ctx context.Context, t Task) error {
 			return w.Encoder.Remux(ctx, RemuxJob{Path: path, Source: *v.Run.Source, Plan: *v.Run.Plan}, out)
 		},
 		record: func(v domain.Video, e domain.AudioTranscoded) ([]domain.Event, error) {
-			return v.RecordRemux(domain.SourceRemuxed(e))
+			return v.RecordRemux(domain.SourceRemuxed{
+				Attempt: e.Attempt, Part: e.Part, Init: e.Init, Codecs: e.Codecs, Segments: e.Segments, Final: e.Final,
+			})
 		},
 	})
 }

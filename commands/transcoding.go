@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 
 	"github.com/google/uuid"
@@ -52,7 +53,7 @@ func (p *Transcoding) Handle(ctx context.Context, r domain.Recorded) error {
 	case domain.VideoDeleted:
 		return p.sweep(ctx, id, 0)
 	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.ChunkTranscoded,
-		domain.SourceRemuxed, domain.AudioTranscoded, domain.PosterProduced, domain.PreviewProduced, domain.VideoPublished,
+		domain.SourceRemuxed, domain.AudioTranscoded, domain.AudioLeftOut, domain.PosterProduced, domain.PreviewProduced, domain.VideoPublished,
 		domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved:
 	}
 	return nil
@@ -136,9 +137,16 @@ func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int
 		}
 		tasks = append(tasks, Task{Kind: TaskChunk, Video: id, Attempt: attempt, Chunk: chunk, Priority: priority})
 	}
-	if v.NeedsAudio(attempt) == nil {
-		audio := Task{Kind: TaskAudio, Video: id, Attempt: attempt, Priority: PriorityFirst}
-		tasks = append(tasks[:min(1, len(tasks))], append([]Task{audio}, tasks[min(1, len(tasks)):]...)...)
+	for track := range v.Run.Audio {
+		audio := Task{Kind: TaskAudio, Video: id, Attempt: attempt, Track: track, Priority: PriorityRest}
+		switch {
+		case v.NeedsAudio(attempt, track) != nil:
+		case track == 0:
+			audio.Priority = PriorityFirst
+			tasks = slices.Insert(tasks, min(1, len(tasks)), audio)
+		default: // players begin with the first
+			tasks = append(tasks, audio)
+		}
 	}
 	if v.NeedsCaptions(attempt) == nil {
 		tasks = append(tasks, Task{Kind: TaskCaptions, Video: id, Attempt: attempt, Priority: PriorityRest})

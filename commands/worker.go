@@ -93,7 +93,7 @@ func describe(t Task) string {
 	case TaskRemux:
 		return "remuxing the source"
 	case TaskAudio:
-		return "encoding the audio"
+		return "encoding " + domain.AudioName(t.Track)
 	case TaskCaptions:
 		return "taking the captions out"
 	case TaskPreview:
@@ -116,6 +116,8 @@ func (w *Worker) fail(ctx context.Context, t Task, f domain.Failure) error {
 			return v.RejectSource(t.Attempt, f)
 		case t.Kind == TaskRemux: // encoding needs less of a source than serving it as it is
 			return v.RefuseRemux(t.Attempt, f.Error())
+		case t.Kind == TaskAudio:
+			return v.LeaveAudioOut(t.Attempt, t.Track, f)
 		}
 		return v.FailTranscode(t.Attempt, f)
 	})

@@ -12,7 +12,7 @@ var ErrUnknownEvent = errors.New("unknown event type")
 // EventType returns an event's name on the wire and in the log. Names are forever: a changed meaning is a new version
 // with a new name, and Decode goes on reading the old one.
 func EventType(e Event) string {
-	switch e.(type) {
+	switch e := e.(type) {
 	case VideoCreated:
 		return "video.created.v1"
 	case VideoDetailsChanged:
@@ -34,7 +34,12 @@ func EventType(e Event) string {
 	case SourceRemuxed:
 		return "video.source_remuxed.v1"
 	case AudioTranscoded:
+		if e.Track > 0 { // who reads v1 knows of one track only, and would take this for it
+			return "video.audio_transcoded.v2"
+		}
 		return "video.audio_transcoded.v1"
+	case AudioLeftOut:
+		return "video.audio_left_out.v1"
 	case PosterProduced:
 		return "video.poster_produced.v1"
 	case StoryboardProduced:
@@ -96,8 +101,10 @@ func DecodeEvent(eventType string, data []byte) (Event, error) {
 		return decodeExact(eventType, data, decodeChunk)
 	case "video.source_remuxed.v1":
 		return decodeExact(eventType, data, decodeRemuxed)
-	case "video.audio_transcoded.v1":
+	case "video.audio_transcoded.v1", "video.audio_transcoded.v2":
 		return decodeExact(eventType, data, decodeAudio)
+	case "video.audio_left_out.v1":
+		return decode[AudioLeftOut](eventType, data)
 	case "video.poster_produced.v1":
 		return decode[PosterProduced](eventType, data)
 	case "video.storyboard_produced.v1":
@@ -136,7 +143,7 @@ func EventTypes() []string {
 		"video.created.v1", "video.details_changed.v1", "video.playback_policy_changed.v1", "video.uploaded.v1",
 		"video.transcode_requested.v1", "video.source_inspected.v1", "video.source_rejected.v1",
 		"video.transcode_planned.v1", "video.chunk_transcoded.v1", "video.source_remuxed.v1",
-		"video.audio_transcoded.v1",
+		"video.audio_transcoded.v1", "video.audio_transcoded.v2", "video.audio_left_out.v1",
 		"video.poster_produced.v1", "video.storyboard_produced.v1", "video.preview_produced.v1", "video.rendition_produced.v1",
 		"video.transcode_failed.v1", "video.published.v1", "video.unpublished.v1", "video.caption_added.v1",
 		"video.caption_removed.v1", "video.deleted.v1",

@@ -42,6 +42,10 @@ func decodeAudio(data []byte) (e AudioTranscoded, ok bool) {
 	e.Attempt = int(r.integer())
 	r.literal(`,"part":`)
 	e.Part = int(r.integer())
+	if strings.HasPrefix(r.rest, `,"track":`) {
+		r.literal(`,"track":`)
+		e.Track = int(r.integer())
+	}
 	r.literal(`,"init":{`)
 	e.Init = r.blob()
 	r.literal(`},"codecs":`)
@@ -57,10 +61,10 @@ func decodeAudio(data []byte) (e AudioTranscoded, ok bool) {
 	return e, !r.other && r.rest == ""
 }
 
-// decodeRemuxed reads a SourceRemuxed, which is written as an AudioTranscoded is.
+// decodeRemuxed reads a SourceRemuxed, which is written as an AudioTranscoded of the first track is.
 func decodeRemuxed(data []byte) (e SourceRemuxed, ok bool) {
 	a, ok := decodeAudio(data)
-	return SourceRemuxed(a), ok
+	return SourceRemuxed{Attempt: a.Attempt, Part: a.Part, Init: a.Init, Codecs: a.Codecs, Segments: a.Segments, Final: a.Final}, ok
 }
 
 // decodeRendition reads a RenditionProduced; ok is false when it must be read by encoding/json.

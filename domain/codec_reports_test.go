@@ -44,7 +44,7 @@ func TestReportsAreReadAsByEncodingJSON(t *testing.T) {
 			}
 		case 1:
 			e = domain.AudioTranscoded{
-				Attempt: int(integer.Draw(r, "attempt")), Part: rapid.IntRange(0, 9).Draw(r, "part"), Codecs: text.Draw(r, "codecs"),
+				Attempt: int(integer.Draw(r, "attempt")), Part: rapid.IntRange(0, 9).Draw(r, "part"), Track: rapid.IntRange(0, 2).Draw(r, "track"), Codecs: text.Draw(r, "codecs"),
 				Segments: segments.Draw(r, "segments"), Final: rapid.Bool().Draw(r, "final"),
 			}
 		default:
@@ -95,7 +95,7 @@ func sameAsEncodingJSON(r rapid.TB, eventType string, data []byte) {
 	switch eventType {
 	case "video.chunk_transcoded.v1":
 		want, wantErr = byJSON[domain.ChunkTranscoded](data)
-	case "video.audio_transcoded.v1":
+	case "video.audio_transcoded.v1", "video.audio_transcoded.v2":
 		want, wantErr = byJSON[domain.AudioTranscoded](data)
 	default:
 		want, wantErr = byJSON[domain.RenditionProduced](data)
@@ -117,7 +117,7 @@ func sameMetaAsEncodingJSON(r rapid.TB, data []byte) {
 
 // FuzzReports looks for data that reading by hand takes for something else than encoding/json does.
 func FuzzReports(f *testing.F) {
-	types := []string{"video.chunk_transcoded.v1", "video.audio_transcoded.v1", "video.rendition_produced.v1"}
+	types := []string{"video.chunk_transcoded.v1", "video.audio_transcoded.v1", "video.audio_transcoded.v2", "video.rendition_produced.v1"}
 	for _, eventType := range types {
 		sample, err := os.ReadFile(filepath.Join("testdata", "events", eventType+".json"))
 		if err != nil {

@@ -172,7 +172,7 @@ func (v Video) NeedsRemux(attempt int) error {
 	return nil
 }
 
-// RecordRemux takes the next part of the remuxed source, as RecordAudio does of the audio.
+// RecordRemux takes the next part of the remuxed source, as RecordAudio does of the sound.
 func (v Video) RecordRemux(e SourceRemuxed) ([]Event, error) {
 	if err := v.NeedsRemux(e.Attempt); err != nil {
 		return nil, err
@@ -192,28 +192,6 @@ func (v Video) RefuseRemux(attempt int, reason string) ([]Event, error) {
 		return nil, err
 	}
 	return []Event{TranscodeRequested{Attempt: v.Attempt + 1, NoRemux: reason}}, nil
-}
-
-// NeedsAudio says whether the audio track's work is still wanted.
-func (v Video) NeedsAudio(attempt int) error {
-	if err := v.current(attempt); err != nil {
-		return err
-	}
-	if v.Run.Plan == nil || v.Run.Plan.Audio == nil || v.Run.Audio.Done {
-		return fmt.Errorf("%w: attempt %d needs no audio", ErrSuperseded, attempt)
-	}
-	return nil
-}
-
-// RecordAudio takes the next part of the audio track. A worker that starts over reports only what is not recorded yet.
-func (v Video) RecordAudio(e AudioTranscoded) ([]Event, error) {
-	if err := v.NeedsAudio(e.Attempt); err != nil {
-		return nil, err
-	}
-	if e.Part != v.Run.Audio.Parts {
-		return nil, fmt.Errorf("%w: audio part %d, the next is %d", ErrSuperseded, e.Part, v.Run.Audio.Parts)
-	}
-	return v.completed([]Event{e}), nil
 }
 
 // completed adds, when events bring the attempt's last piece, a RenditionProduced for each rung with what was

@@ -152,14 +152,22 @@ type SourceRemuxed struct {
 	Final    bool      `json:"final"`
 }
 
-// AudioTranscoded says that further segments of the audio rendition exist. Part numbers the reports from 0.
+// AudioTranscoded says that further segments of a track of sound exist. Part numbers the reports of each track from 0.
 type AudioTranscoded struct {
 	Attempt  int       `json:"attempt"`
 	Part     int       `json:"part"`
+	Track    int       `json:"track,omitempty"` // its place among the plan's AudioTracks
 	Init     Blob      `json:"init"`
 	Codecs   string    `json:"codecs"`
 	Segments []Segment `json:"segments"`
 	Final    bool      `json:"final"`
+}
+
+// AudioLeftOut says that the video does without a track of sound, and why.
+type AudioLeftOut struct {
+	Attempt int     `json:"attempt"`
+	Track   int     `json:"track"`
+	Failure Failure `json:"failure"`
 }
 
 // PosterProduced says that a still image exists. A later one of the same attempt takes the place of the first.
@@ -277,6 +285,7 @@ func (TranscodePlanned) isEvent()      {}
 func (ChunkTranscoded) isEvent()       {}
 func (SourceRemuxed) isEvent()         {}
 func (AudioTranscoded) isEvent()       {}
+func (AudioLeftOut) isEvent()          {}
 func (PosterProduced) isEvent()        {}
 func (StoryboardProduced) isEvent()    {}
 func (PreviewProduced) isEvent()       {}

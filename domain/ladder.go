@@ -34,17 +34,22 @@ type Plan struct {
 	Profile       Profile    `json:"profile,omitempty"` // Fast when empty
 	Rungs         []Rung     `json:"rungs"`             // highest first, codec after codec
 	Chunks        []Chunk    `json:"chunks"`
-	Audio         *AudioPlan `json:"audio,omitempty"`
+	Audio         *AudioPlan `json:"audio,omitempty"`      // the first one; see AudioTracks
 	AudioOnly     bool       `json:"audio_only,omitempty"` // the sound is offered without pictures too
 	NoSeek        string     `json:"one_chunk,omitempty"`  // why every chunk reads the source from its start, see chunks
+
+	MoreAudio []AudioPlan `json:"more_audio,omitempty"` // the others
 }
 
-// AudioPlan is what will be made of the audio track.
+// AudioPlan is what will be made of a track of sound.
 type AudioPlan struct {
 	BitRate    int    `json:"bit_rate"` // bits per second
 	Channels   int    `json:"channels"`
 	SampleRate int    `json:"sample_rate"`
 	Language   string `json:"language,omitempty"`
+	Title      string `json:"title,omitempty"`
+
+	Kind AudioKind `json:"kind,omitempty"`
 }
 
 // Encoded returns the rungs that each chunk is encoded for.
@@ -170,13 +175,7 @@ func plan(s SourceInfo) Plan {
 		Rungs:         Ladder(s.Width, s.Height),
 		NoSeek:        s.NoSeek,
 	}
-	if s.Audio != nil {
-		p.Audio = &AudioPlan{
-			BitRate: audioBitRate, Channels: min(2, max(1, s.Audio.Channels)), SampleRate: audioSampleRate,
-			Language: s.Audio.Language,
-		}
-	}
-	p = p.remuxing(s)
+	p = p.withAudio(s).remuxing(s)
 	p.Chunks = chunks(p)
 	return p
 }

@@ -53,9 +53,9 @@ type SourceInfo struct {
 	Interlaced  bool       `json:"interlaced,omitempty"`
 	Transfer    Transfer   `json:"transfer"`
 	Alpha       bool       `json:"alpha,omitempty"`
-	Duration    float64    `json:"duration"` // seconds, from the first to the end of the last frame or sample
-	Frames      int        `json:"frames"`   // at FrameRate over Duration
-	Audio       *AudioInfo `json:"audio,omitempty"`
+	Duration    float64    `json:"duration"`        // seconds, from the first to the end of the last frame or sample
+	Frames      int        `json:"frames"`          // at FrameRate over Duration
+	Audio       *AudioInfo `json:"audio,omitempty"` // what players begin with
 	// Remux is set where browsers play the pictures as they are.
 	Remux *RemuxInfo `json:"remux,omitempty"`
 	// NoSeek says why the source cannot be sought exactly, so that each of its chunks is read from the start on; empty
@@ -64,6 +64,8 @@ type SourceInfo struct {
 	// Captions are the tracks of text, in the order of the file; Chapters have their places on the video's time line.
 	Captions []CaptionInfo `json:"captions,omitempty"`
 	Chapters []Chapter     `json:"chapters,omitempty"`
+	// MoreAudio are the other tracks of sound, in the order of the file.
+	MoreAudio []AudioInfo `json:"more_audio,omitempty"`
 }
 
 // CaptionInfo is a track of text in a source.
@@ -108,10 +110,14 @@ type RemuxInfo struct {
 	Joints []int `json:"joints"`
 }
 
-// AudioInfo is what inspection measured of the first audio track.
+// AudioInfo is what inspection measured of a track of sound.
 type AudioInfo struct {
+	Track      int    `json:"track,omitempty"` // its number in the file
 	Codec      string `json:"codec"`
 	Channels   int    `json:"channels"`
 	SampleRate int    `json:"sample_rate"`
 	Language   string `json:"language,omitempty"` // BCP 47
+	Title      string `json:"title,omitempty"`
+
+	Kind AudioKind `json:"kind,omitempty"`
 }

@@ -2,6 +2,7 @@ package domain
 
 import (
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -44,8 +45,8 @@ type Run struct {
 	Chunks    map[int]map[string]Measure // by chunk, by rung
 	Remux     TrackRun
 	Remuxed   Measure
-	NoRemux   string // why the source's own pictures are not served
-	Audio     TrackRun
+	NoRemux   string     // why the source's own pictures are not served
+	Audio     []TrackRun // of each of the plan's AudioTracks
 	HasPoster bool
 	Captioned bool // the captions found in the source are there
 	Previewed bool // the storyboard is there, and what comes with it
@@ -56,7 +57,8 @@ type Run struct {
 type TrackRun struct {
 	Parts    int
 	Segments int
-	Done     bool
+	Done     bool // nothing will be added
+	LeftOut  bool // it cannot be made
 }
 
 // Measure is what was measured of some consecutive segments.
@@ -116,10 +118,10 @@ func (v Video) Status() Status {
 	return StatusProcessing
 }
 
-// Complete says whether every chunk and the audio of the newest attempt are there.
+// Complete says whether every chunk and all sound of the newest attempt are there.
 func (v Video) Complete() bool {
 	p := v.Run.Plan
-	return p != nil && len(v.Run.Chunks) == len(p.Chunks) && (p.Audio == nil || v.Run.Audio.Done) &&
+	return p != nil && len(v.Run.Chunks) == len(p.Chunks) && !slices.ContainsFunc(v.Run.Audio, func(t TrackRun) bool { return !t.Done }) &&
 		(p.Remuxed() == nil || v.Run.Remux.Done)
 }
 
@@ -146,14 +148,18 @@ func (v Video) Evolve(r Recorded) Video {
 	case SourceInspected:
 		v.Run.Source = &e.Source
 	case TranscodePlanned:
-		v.Run.Plan = &e.Plan
+		v.Run.Plan, v.Run.Audio = &e.Plan, make([]TrackRun, len(e.Plan.AudioTracks()))
 	case ChunkTranscoded:
 		v.Run = v.Run.withChunk(e)
 	case SourceRemuxed:
 		v.Run.Remux = v.Run.Remux.with(e.Part, len(e.Segments), e.Final)
 		v.Run.Remuxed = v.Run.Remuxed.Add(MeasureSegments(e.Codecs, e.Segments))
 	case AudioTranscoded:
-		v.Run.Audio = v.Run.Audio.with(e.Part, len(e.Segments), e.Final)
+		v.Run = v.Run.audio(e.Track, func(t TrackRun) TrackRun { return t.with(e.Part, len(e.Segments), e.Final) })
+	case AudioLeftOut:
+		v.Run = v.Run.audio(e.Track, func(t TrackRun) TrackRun {
+			return TrackRun{Parts: t.Parts, Segments: t.Segments, Done: true, LeftOut: true}
+		})
 	case PosterProduced:
 		v.Run.HasPoster = true
 	case StoryboardProduced:

@@ -116,6 +116,48 @@ func TestDecisions(t *testing.T) {
 		{"an empty title is refused", []domain.Event{created}, func(v domain.Video) ([]domain.Event, error) {
 			return v.ChangeDetails(domain.Details{Title: " ", Visibility: domain.Public})
 		}, nil, domain.ErrInvalid},
+		{
+			"all sound is waited for",
+			[]domain.Event{created, uploaded, inspected, inThree, chunk(0, 4), chunk(1, 2), audio, sound(2)},
+			recordSound(sound(1)),
+			[]domain.Event{sound(1), produced(), domain.VideoPublished{}},
+			nil,
+		},
+		{"one track of sound does not complete", []domain.Event{created, uploaded, inspected, inThree, chunk(0, 4), chunk(1, 2), audio}, recordSound(sound(1)), []domain.Event{sound(1)}, nil},
+		{"parts count by track", []domain.Event{created, uploaded, inspected, inThree, sound(1)}, recordSound(sound(2)), []domain.Event{sound(2)}, nil},
+		{"the same part of a track again is superseded", []domain.Event{created, uploaded, inspected, inThree, sound(1)}, recordSound(sound(1)), nil, domain.ErrSuperseded},
+		{"a track that is not in the plan is superseded", []domain.Event{created, uploaded, inspected, inThree}, recordSound(sound(3)), nil, domain.ErrSuperseded},
+		{
+			"a track that cannot be decoded is left out",
+			[]domain.Event{created, uploaded, inspected, inThree, chunk(0, 4), chunk(1, 2), audio, sound(2)},
+			leaveOut(1, domain.Malformed),
+			[]domain.Event{leftOut(1), produced(), domain.VideoPublished{}},
+			nil,
+		},
+		{"also the first, where there is another", []domain.Event{created, uploaded, inspected, inThree}, leaveOut(0, domain.Malformed), []domain.Event{leftOut(0)}, nil},
+		{
+			"not the first where the fault may be ours",
+			[]domain.Event{created, uploaded, inspected, inThree},
+			leaveOut(0, domain.Internal),
+			[]domain.Event{domain.TranscodeFailed{Attempt: 1, Failure: domain.Failure{Code: domain.Internal}}},
+			nil,
+		},
+		{
+			"the last track that is left fails the attempt",
+			[]domain.Event{created, uploaded, inspected, inThree, leftOut(0), leftOut(2)},
+			leaveOut(1, domain.Malformed),
+			[]domain.Event{domain.TranscodeFailed{Attempt: 1, Failure: domain.Failure{Code: domain.Malformed}}},
+			nil,
+		},
+		{
+			"and so does the only one",
+			[]domain.Event{created, uploaded, inspected, planned},
+			leaveOut(0, domain.Malformed),
+			[]domain.Event{domain.TranscodeFailed{Attempt: 1, Failure: domain.Failure{Code: domain.Malformed}}},
+			nil,
+		},
+		{"a track is left out once", []domain.Event{created, uploaded, inspected, inThree, leftOut(1)}, leaveOut(1, domain.Malformed), nil, domain.ErrSuperseded},
+		{"nothing more is taken of it", []domain.Event{created, uploaded, inspected, inThree, leftOut(1)}, recordSound(sound(1)), nil, domain.ErrSuperseded},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -111,7 +111,7 @@ func FactOf(r domain.Recorded) (f Fact, ok bool) {
 	case domain.VideoPublished:
 		f.Kind = FactPublished
 	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.SourceInspected,
-		domain.TranscodePlanned, domain.ChunkTranscoded, domain.SourceRemuxed, domain.AudioTranscoded, domain.PosterProduced,
+		domain.TranscodePlanned, domain.ChunkTranscoded, domain.SourceRemuxed, domain.AudioTranscoded, domain.AudioLeftOut, domain.PosterProduced,
 		domain.StoryboardProduced, domain.PreviewProduced, domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved,
 		domain.VideoDeleted:
 		return Fact{}, false

@@ -29,6 +29,8 @@ type Video struct {
 	Duration       float64          // seconds, 0 when unknown
 	Renditions     []VideoRendition // of what is served; before that, of the newest attempt
 	Next           []VideoRendition // of the newest attempt while an older one is served
+	Audio          []VideoAudio     // the same of the sound, what players begin with first
+	NextAudio      []VideoAudio
 	Poster         bool
 	Storyboard     int // of which attempt there is one
 	Preview        int // the same
@@ -41,9 +43,6 @@ type Video struct {
 	Attempt        int
 	Serving        int
 	VideoStarted   bool // chunk 0 of the newest attempt is there
-	AudioPlanned   bool
-	AudioStarted   bool
-	AudioDone      bool
 	Deleted        bool
 }
 
@@ -53,6 +52,16 @@ type VideoCaption struct {
 	Name     string
 	Language string
 	Label    string
+}
+
+// VideoAudio is a track of sound of a video, planned or there. One that failed is left out.
+type VideoAudio struct {
+	Name     string // in addresses
+	Language string
+	Title    string
+	Kind     domain.AudioKind
+	Channels int
+	Status   RenditionStatus
 }
 
 // VideoRendition is a rung of a video, planned or produced.

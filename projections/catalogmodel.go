@@ -13,7 +13,7 @@ import (
 const CatalogName = "catalog"
 
 // catalogVersion grows when FoldVideo or the text of a search gives other rows than before.
-const catalogVersion = 6
+const catalogVersion = 7
 
 // CatalogModel is the model of the catalog: one row per video, under its id. A deleted video leaves a row that says so
 // and nothing else, so that a late event does not bring it back.
@@ -71,7 +71,13 @@ func (v Video) evolve(r domain.Recorded) Video {
 		v.VideoStarted = true
 		v = v.encoding(domain.RemuxName)
 	case domain.AudioTranscoded:
-		v.AudioStarted, v.AudioDone = true, v.AudioDone || e.Final
+		status := RenditionEncoding
+		if e.Final {
+			status = RenditionEncoded
+		}
+		v = v.withAudio(e.Track, status)
+	case domain.AudioLeftOut:
+		v = v.withAudio(e.Track, RenditionFailed)
 	case domain.PosterProduced:
 		v.Poster = true
 	case domain.RenditionProduced:
@@ -99,7 +105,7 @@ func (v Video) evolve(r domain.Recorded) Video {
 		v.Captions = v.captionsBut(func(c VideoCaption) bool { return c.Attempt == 0 && c.Name == e.Language })
 	}
 	v.Status = v.status()
-	v.Playable = v.Serving > 0 || (v.VideoStarted && (v.AudioStarted || !v.AudioPlanned))
+	v.Playable = v.Serving > 0 || (v.Failure == nil && v.VideoStarted && v.audioStarted())
 	return v
 }
 
@@ -123,17 +129,28 @@ func (v Video) status() domain.Status {
 
 // begin starts an attempt. What is served stays as it is until the new attempt is complete.
 func (v Video) begin(attempt int) Video {
-	v.Attempt, v.Failure, v.Next = attempt, nil, nil
+	v.Attempt, v.Failure, v.Next, v.NextAudio = attempt, nil, nil, nil
 	v.FramesDone, v.FramesPlanned = 0, 0
-	v.VideoStarted, v.AudioPlanned, v.AudioStarted, v.AudioDone = false, false, false, false
+	v.VideoStarted = false
 	if v.Serving == 0 {
-		v.Renditions, v.Poster = nil, false
+		v.Renditions, v.Audio, v.Poster = nil, nil, false
 	}
 	return v
 }
 
 func (v Video) planned(p domain.Plan) Video {
-	v.FramesPlanned, v.AudioPlanned = p.Frames, p.Audio != nil
+	v.FramesPlanned = p.Frames
+	tracks := make([]VideoAudio, 0, 1+len(p.MoreAudio))
+	for i, a := range p.AudioTracks() {
+		tracks = append(tracks, VideoAudio{
+			Name: domain.AudioName(i), Language: a.Language, Title: a.Title, Kind: a.Kind, Channels: a.Channels, Status: RenditionWaiting,
+		})
+	}
+	if v.Serving > 0 {
+		v.NextAudio = tracks
+	} else {
+		v.Audio = tracks
+	}
 	rs := make([]VideoRendition, len(p.Rungs))
 	for i, r := range p.Rungs {
 		rs[i] = VideoRendition{
@@ -169,6 +186,29 @@ func (v Video) encoding(name string) Video {
 		}
 	}
 	return v.withWork(rs)
+}
+
+// withAudio says how far a track of the newest attempt's sound is.
+func (v Video) withAudio(track int, status RenditionStatus) Video {
+	tracks := &v.Audio
+	if v.Serving > 0 {
+		tracks = &v.NextAudio
+	}
+	if track >= 0 && track < len(*tracks) {
+		*tracks = slices.Clone(*tracks)
+		(*tracks)[track].Status = status
+	}
+	return v
+}
+
+// audioStarted says whether what players begin with is there of the newest attempt's sound, before any is served.
+func (v Video) audioStarted() bool {
+	for _, a := range v.Audio {
+		if a.Status != RenditionFailed {
+			return a.Status != RenditionWaiting
+		}
+	}
+	return true
 }
 
 func (v Video) chunk(e domain.ChunkTranscoded) Video {
@@ -214,6 +254,9 @@ func (v Video) produced(e domain.RenditionProduced) Video {
 	if slices.ContainsFunc(rs, func(r VideoRendition) bool { return r.Status != RenditionEncoded }) {
 		return v
 	}
+	if v.Serving > 0 {
+		v.Audio, v.NextAudio = v.NextAudio, nil
+	}
 	v.Renditions, v.Next, v.Serving = rs, nil, e.Attempt
 	v.Captions = v.captionsBut(func(c VideoCaption) bool { return c.Attempt > 0 && c.Attempt < e.Attempt })
 	v.Duration = max(v.Duration, e.Duration)
@@ -225,6 +268,9 @@ func (v Video) failed(f domain.Failure) Video {
 	rs := v.work()
 	for i := range rs {
 		rs[i].Status = RenditionFailed
+	}
+	for track := range max(len(v.Audio), len(v.NextAudio)) {
+		v = v.withAudio(track, RenditionFailed)
 	}
 	v.Failure = &f
 	return v.withWork(rs)

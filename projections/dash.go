@@ -41,6 +41,8 @@ type mpdSet struct {
 	Language        string              `xml:"lang,attr,omitempty"`
 	Alignment       bool                `xml:"segmentAlignment,attr"`
 	StartWithSAP    int                 `xml:"startWithSAP,attr"`
+	Label           string              `xml:"Label,omitempty"`
+	Accessibility   *mpdDescriptor      `xml:"Accessibility"`
 	Role            mpdDescriptor       `xml:"Role"`
 	Representations []mpdRepresentation `xml:"Representation"`
 }
@@ -113,17 +115,9 @@ func Manifest(p Playback, uri func(domain.Blob) string) ([]byte, error) {
 			FrameRate: r.FrameRate.String(), Aspect: "1:1", List: segmentList(r.Init, r.Segments, uri),
 		})
 	}
-	if a := p.Audio; a != nil {
-		m.Period.Sets = append(m.Period.Sets, mpdSet{
-			ID: len(m.Period.Sets) + 1, ContentType: "audio", MimeType: "audio/mp4", Language: languageTag(a.Language), Alignment: true, StartWithSAP: 1,
-			Role: mpdDescriptor{"urn:mpeg:dash:role:2011", "main"},
-			Representations: []mpdRepresentation{{
-				ID: audioName, Bandwidth: audioRate(p).peak, Codecs: a.Codecs,
-				// ISO/IEC 23091-3 (as 23003-3 before it): the value is the number of channels up to 6.
-				Channels: &mpdDescriptor{"urn:mpeg:dash:23003:3:audio_channel_configuration:2011", strconv.Itoa(a.Channels)},
-				List:     segmentList(a.Init, a.Segments, uri),
-			}},
-		})
+	for _, set := range audioSets(p, uri) {
+		set.ID = len(m.Period.Sets) + 1
+		m.Period.Sets = append(m.Period.Sets, set)
 	}
 	text, err := xml.MarshalIndent(m, "", " ")
 	if err != nil {
@@ -158,7 +152,10 @@ func (p Playback) longest() float64 {
 		}
 		return sum
 	}
-	longest := total(p.Audio.segments())
+	longest := 0.0
+	for _, a := range p.Audio {
+		longest = max(longest, total(a.Segments))
+	}
 	for _, r := range p.Renditions {
 		longest = max(longest, total(r.Segments))
 	}

@@ -105,9 +105,9 @@ func TestManifestTimeline(t *testing.T) {
 	t.Parallel()
 	p := complete(t)
 	const packet = 1024.0 / 44_100
-	p.Audio.Segments = nil
+	p.Audio[0].Segments = nil
 	for i := range 1000 {
-		p.Audio.Segments = append(p.Audio.Segments, domain.Segment{Duration: packet * float64(172+i%2)})
+		p.Audio[0].Segments = append(p.Audio[0].Segments, domain.Segment{Duration: packet * float64(172+i%2)})
 	}
 	p.Renditions[0].Segments = nil
 	for range 1000 {
@@ -134,7 +134,7 @@ func TestManifestTimeline(t *testing.T) {
 func TestManifestTakesAnyAddress(t *testing.T) {
 	t.Parallel()
 	p := complete(t)
-	p.Audio.Language = `e"n<`
+	p.Audio[0].Language = `e"n<`
 	_, read := manifest(t, p, func(b domain.Blob) string { return "https://s3/" + b.Key + `?a=1&b="<` })
 	if got := read.Sets[0].Representations[0].List.URLs[0].Media; !strings.HasSuffix(got, `?a=1&b="<`) {
 		t.Errorf("an address came out as %q", got)

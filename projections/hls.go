@@ -12,8 +12,6 @@ import (
 // Playlists follow RFC 8216 and Apple's HLS Authoring Specification; numbers of its rules stand at the lines.
 
 const (
-	// audioName is the audio rendition's name in playlist addresses.
-	audioName = "audio"
 	// iFrames ends the names of playlists that hold keyframes only, for scrubbing.
 	iFrames = "-iframes"
 	// growthMargin is what is announced over a rung's cap while its measured peak is not known.
@@ -21,36 +19,26 @@ const (
 )
 
 // Multivariant renders the playlist that lists the renditions. uri gives the address of a media playlist: of a
-// rendition by its name, "audio", or a rendition's name with "-iframes" at its end.
+// rendition or track of sound by its name, or of a rendition's keyframes by its name with "-iframes" at its end.
 func Multivariant(p Playback, uri func(rendition string) string) []byte {
 	var b strings.Builder
 	b.WriteString("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n")
-	var audio rate
-	if p.Audio != nil {
-		audio = audioRate(p)
-		fmt.Fprintf(&b, "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"%s\",%sDEFAULT=YES,AUTOSELECT=YES,CHANNELS=\"%d\",URI=\"%s\"\n",
-			audioTitle(p.Audio.Language), languageAttribute(p.Audio.Language), p.Audio.Channels, uri(audioName))
-	}
-	captions := captionGroup(&b, p, uri)
+	audio := p.largestAudio()
+	groups := audioGroup(&b, p, uri)
+	groups += captionGroup(&b, p, uri)
 	if len(p.Chapters) > 0 {
 		b.WriteString("#EXT-X-SESSION-DATA:DATA-ID=\"com.apple.hls.chapters\",URI=\"chapters.json\"\n")
 	}
 	for _, r := range p.Renditions {
 		video := videoRate(p, r)
-		codecs := r.Codecs
-		group := ""
-		if p.Audio != nil {
-			codecs += "," + p.Audio.Codecs
-			group = `,AUDIO="audio"`
-		}
-		group += captions
+		codecs := strings.Join(append([]string{r.Codecs}, p.audioCodecs()...), ",")
 		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\",RESOLUTION=%dx%d,FRAME-RATE=%.3f%s,CLOSED-CAPTIONS=NONE\n%s\n",
-			video.peak+audio.peak, video.average+audio.average, codecs, r.Width, r.Height, r.FrameRate.Float(), group,
+			video.peak+audio.peak, video.average+audio.average, codecs, r.Width, r.Height, r.FrameRate.Float(), groups,
 			uri(r.Name))
 	}
-	if p.AudioOnly && p.Audio != nil {
-		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\",AUDIO=\"audio\"%s,CLOSED-CAPTIONS=NONE\n%s\n",
-			audio.peak, audio.average, p.Audio.Codecs, captions, uri(audioName))
+	if p.AudioOnly && len(p.Audio) > 0 {
+		fmt.Fprintf(&b, "#EXT-X-STREAM-INF:BANDWIDTH=%d,AVERAGE-BANDWIDTH=%d,CODECS=\"%s\"%s,CLOSED-CAPTIONS=NONE\n%s\n",
+			audio.peak, audio.average, strings.Join(p.audioCodecs(), ","), groups, uri(p.Audio[0].Name))
 	}
 	for _, r := range p.Renditions {
 		frames := keyframes(r)
@@ -67,8 +55,10 @@ func Multivariant(p Playback, uri func(rendition string) string) []byte {
 // MediaPlaylist renders one rendition's playlist; uri gives the address of a blob. ErrNotFound when there is no such
 // rendition now.
 func MediaPlaylist(p Playback, rendition string, uri func(domain.Blob) string) ([]byte, error) {
-	if rendition == audioName && p.Audio != nil {
-		return mediaPlaylist(p, p.Audio.Init, p.Audio.Segments, p.Audio.Ended, uri), nil
+	for _, a := range p.Audio {
+		if a.Name == rendition {
+			return mediaPlaylist(p, a.Init, a.Segments, a.Ended, uri), nil
+		}
 	}
 	if name, ok := strings.CutPrefix(rendition, captionsPrefix); ok {
 		c, err := Caption(p, name)
@@ -135,13 +125,6 @@ func targetDuration(p Playback) int { return max(1, int(math.Round(p.Longest+seg
 
 // segmentMargin is by how many seconds a segment may be longer than planned.
 const segmentMargin = 0.03
-
-func audioTitle(language string) string {
-	if tag := languageTag(language); tag != "" {
-		return "Audio (" + tag + ")"
-	}
-	return "Audio"
-}
 
 // languageAttribute is there also where the language is not known (rule 8.10); "und" says so (BCP 47).
 func languageAttribute(language string) string {

@@ -171,11 +171,11 @@ func TestAnnouncedBandwidthIsMeasured(t *testing.T) {
 	if v := parseMaster(t, silent).Variants[0]; v.Bandwidth != 8*3_000_000/4 {
 		t.Errorf("BANDWIDTH %d, want %d", v.Bandwidth, 8*3_000_000/4)
 	}
-	p.Audio.Language = ""
+	p.Audio[0].Language = ""
 	if text := string(projections.Multivariant(p, playlistURI)); !strings.Contains(text, `LANGUAGE="und"`) {
 		t.Error("an unknown language is not called so:\n" + text)
 	}
-	p.Audio.Language = "e\"n\nx"
+	p.Audio[0].Language = "e\"n\nx"
 	if text := string(projections.Multivariant(p, playlistURI)); !strings.Contains(text, `LANGUAGE="enx"`) {
 		t.Error("a language broke out of its attribute:\n" + text)
 	}

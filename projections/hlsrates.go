@@ -61,14 +61,6 @@ func videoRate(p Playback, r PlaybackRendition) rate {
 	return m
 }
 
-func audioRate(p Playback) rate {
-	m := measure(spans(p.Audio.Segments), targetDuration(p))
-	if !p.Audio.Ended {
-		m.peak = max(m.peak, int64(p.Audio.BitRate))
-	}
-	return m
-}
-
 // keyframes lists a rendition's keyframes, each lasting until the next one.
 func keyframes(r PlaybackRendition) []span {
 	var out []span

@@ -15,8 +15,8 @@ type Playback struct {
 	Duration       float64
 	Longest        float64             // seconds that a segment of the pictures may have
 	Renditions     []PlaybackRendition // highest first; each has at least one segment
-	Audio          *PlaybackAudio
-	AudioOnly      bool // the sound is offered without pictures too
+	Audio          []PlaybackAudio     // the track that players begin with first; each has at least one segment
+	AudioOnly      bool                // the sound is offered without pictures too
 	Poster         *domain.Blob
 	Storyboard     *domain.StoryboardProduced
 	Preview        *domain.Blob
@@ -37,9 +37,12 @@ type PlaybackRendition struct {
 	Ended     bool // nothing will be added to this one
 }
 
-// PlaybackAudio is the audio rendition.
+// PlaybackAudio is a track of sound with its segments, without a gap from the start.
 type PlaybackAudio struct {
+	Name     string // in addresses
+	Title    string // as the source has it
 	Language string
+	Kind     domain.AudioKind
 	Channels int
 	BitRate  int
 	Codecs   string

@@ -146,7 +146,7 @@ func TestPlaybackGrowsWithoutAGap(t *testing.T) {
 		return b
 	}
 	p.given(audioDone(1, 0))
-	if b := segments(1); b.Complete || b.Attempt != 1 || b.Duration != 14 || b.Poster != nil || len(b.Audio.Segments) != 1 {
+	if b := segments(1); b.Complete || b.Attempt != 1 || b.Duration != 14 || b.Poster != nil || len(b.Audio[0].Segments) != 1 {
 		t.Errorf("after the first chunk: %+v", b)
 	}
 	p.given(chunkDone(1, 2))
@@ -156,7 +156,7 @@ func TestPlaybackGrowsWithoutAGap(t *testing.T) {
 		t.Error("complete before its renditions")
 	}
 	p.given(append(produced(1), domain.VideoPublished{})...)
-	if b := segments(4); !b.Complete || b.Renditions[0].Codecs != "avc1.64001f" || len(b.Audio.Segments) != 4 {
+	if b := segments(4); !b.Complete || b.Renditions[0].Codecs != "avc1.64001f" || len(b.Audio[0].Segments) != 4 {
 		t.Errorf("complete: %+v", b)
 	}
 }

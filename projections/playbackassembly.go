@@ -14,7 +14,8 @@ type assembly struct {
 	plan     *PlaybackPlan
 	chunks   []*PlaybackChunk // from 0 on, without a gap
 	remux    []*PlaybackPart
-	audio    []*PlaybackPart
+	audio    map[int][]*PlaybackPart // by track
+	leftOut  map[int]bool
 	poster   *domain.Blob
 	tiles    *domain.StoryboardProduced
 	preview  *domain.Blob
@@ -30,8 +31,10 @@ func (a *assembly) add(row PlaybackRow) {
 		a.chunks = append(a.chunks, row.Chunk)
 	case row.Remux != nil && row.Remux.Attempt == a.attempt && row.Remux.Part == len(a.remux):
 		a.remux = append(a.remux, row.Remux)
-	case row.Audio != nil && row.Audio.Attempt == a.attempt && row.Audio.Part == len(a.audio):
-		a.audio = append(a.audio, row.Audio)
+	case row.Audio != nil && row.Audio.Attempt == a.attempt && row.Audio.Part == len(a.audio[row.Audio.Track]):
+		a.audio[row.Audio.Track] = append(a.audio[row.Audio.Track], row.Audio)
+	case row.LeftOut != nil && row.LeftOut.Attempt == a.attempt:
+		a.leftOut[row.LeftOut.Track] = true
 	case row.Poster != nil && row.Poster.Attempt == a.attempt:
 		a.poster = &row.Poster.Image
 	case row.Storyboard != nil && row.Storyboard.Attempt == a.attempt:
@@ -51,11 +54,15 @@ func (a *assembly) add(row PlaybackRow) {
 // A remuxed source is there long before what is encoded of it. Until all is there it is the only rendition: a player
 // that switched to another one would come to its end at once.
 func (a *assembly) playback() (Playback, bool) {
-	if a.plan == nil || (a.plan.Audio != nil && len(a.audio) == 0) {
+	if a.plan == nil {
+		return Playback{}, false
+	}
+	audio, ok := a.tracks()
+	if !ok {
 		return Playback{}, false
 	}
 	p := Playback{
-		Duration: a.plan.Duration, Longest: a.plan.Longest, AudioOnly: a.plan.AudioOnly,
+		Duration: a.plan.Duration, Longest: a.plan.Longest, Audio: audio, AudioOnly: a.plan.AudioOnly,
 		Poster: a.poster, Storyboard: a.tiles, Preview: a.preview, Captions: a.captions, Chapters: a.chapters,
 	}
 	slices.SortFunc(p.Captions, func(a, b domain.CaptionAdded) int { return strings.Compare(CaptionName(a), CaptionName(b)) })
@@ -82,16 +89,34 @@ func (a *assembly) playback() (Playback, bool) {
 			break
 		}
 	}
-	if a.plan.Audio != nil {
-		p.Audio = &PlaybackAudio{
-			Language: a.plan.Audio.Language, Channels: a.plan.Audio.Channels, BitRate: a.plan.Audio.BitRate,
-			Codecs: a.audio[0].Codecs, Init: a.audio[0].Init,
+	return p, true
+}
+
+// tracks returns the sound that is there; false while that is nothing of what players begin with. Nobody waits for the
+// other tracks: until a first segment of one is there, it is not listed.
+func (a *assembly) tracks() (all []PlaybackAudio, ok bool) {
+	first := true
+	for track, plan := range a.plan.Audio {
+		if a.leftOut[track] {
+			continue
 		}
-		for _, part := range a.audio {
-			p.Audio.Segments, p.Audio.Ended = append(p.Audio.Segments, part.Segments...), part.Final
+		t := PlaybackAudio{
+			Name: domain.AudioName(track), Title: plan.Title, Language: plan.Language, Kind: plan.Kind,
+			Channels: plan.Channels, BitRate: plan.BitRate,
 		}
+		for _, part := range a.audio[track] {
+			t.Init, t.Codecs, t.Ended = part.Init, part.Codecs, part.Final // the init segment of all parts is one
+			t.Segments = append(t.Segments, part.Segments...)
+		}
+		switch {
+		case len(t.Segments) > 0:
+			all = append(all, t)
+		case first:
+			return nil, false
+		}
+		first = false
 	}
-	return p, len(p.Audio.segments()) > 0 || a.plan.Audio == nil
+	return all, true
 }
 
 // addChunks adds what the chunks have of the rung that stands at i among those encoded.
@@ -107,11 +132,4 @@ func (a *assembly) addChunks(r *PlaybackRendition, i int) bool {
 	}
 	r.Ended = a.complete
 	return true
-}
-
-func (a *PlaybackAudio) segments() []domain.Segment {
-	if a == nil {
-		return nil
-	}
-	return a.Segments
 }

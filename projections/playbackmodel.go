@@ -14,12 +14,14 @@ const PlaybackName = "playback"
 // PlaybackRow is a row of the playback model. One video has several, so that a chunk's event writes its own segments
 // and not the whole video again. Exactly one of the pointers is set.
 type PlaybackRow struct {
-	Header *PlaybackHeader        `json:"header,omitempty"`
-	Plan   *PlaybackPlan          `json:"plan,omitempty"`
-	Chunk  *PlaybackChunk         `json:"chunk,omitempty"`
-	Remux  *PlaybackPart          `json:"remux,omitempty"`
-	Audio  *PlaybackPart          `json:"audio,omitempty"`
-	Poster *domain.PosterProduced `json:"poster,omitempty"`
+	Header *PlaybackHeader `json:"header,omitempty"`
+	Plan   *PlaybackPlan   `json:"plan,omitempty"`
+	Chunk  *PlaybackChunk  `json:"chunk,omitempty"`
+	Remux  *PlaybackPart   `json:"remux,omitempty"`
+	Audio  *PlaybackPart   `json:"audio,omitempty"`
+
+	LeftOut *domain.AudioLeftOut   `json:"left_out,omitempty"`
+	Poster  *domain.PosterProduced `json:"poster,omitempty"`
 
 	Storyboard *domain.StoryboardProduced `json:"storyboard,omitempty"`
 	Preview    *domain.PreviewProduced    `json:"preview,omitempty"`
@@ -41,13 +43,13 @@ type PlaybackHeader struct {
 
 // PlaybackPlan is the plan of one attempt, as far as playlists need it.
 type PlaybackPlan struct {
-	Attempt   int               `json:"attempt"`
-	FrameRate domain.Rational   `json:"frame_rate"`
-	Duration  float64           `json:"duration"`
-	Longest   float64           `json:"longest"` // seconds that a segment has at most
-	Rungs     []domain.Rung     `json:"rungs"`
-	Audio     *domain.AudioPlan `json:"audio,omitempty"`
-	AudioOnly bool              `json:"audio_only,omitempty"`
+	Attempt   int                `json:"attempt"`
+	FrameRate domain.Rational    `json:"frame_rate"`
+	Duration  float64            `json:"duration"`
+	Longest   float64            `json:"longest"` // seconds that a segment has at most
+	Rungs     []domain.Rung      `json:"rungs"`
+	Audio     []domain.AudioPlan `json:"audio,omitempty"`
+	AudioOnly bool               `json:"audio_only,omitempty"`
 }
 
 // PlaybackSource is what players are told of the source of one attempt.
@@ -63,10 +65,11 @@ type PlaybackChunk struct {
 	Renditions []domain.RenditionChunk `json:"renditions"`
 }
 
-// PlaybackPart is one part of one attempt's audio, or of its remuxed source.
+// PlaybackPart is one part of a track of one attempt's sound, or of its remuxed source.
 type PlaybackPart struct {
 	Attempt  int              `json:"attempt"`
 	Part     int              `json:"part"`
+	Track    int              `json:"track,omitempty"` // of the sound
 	Init     domain.Blob      `json:"init"`
 	Codecs   string           `json:"codecs"`
 	Segments []domain.Segment `json:"segments"`
@@ -76,7 +79,7 @@ type PlaybackPart struct {
 // PlaybackModel folds events into the rows from which playlists are rendered.
 func PlaybackModel() Model[PlaybackRow] {
 	return Model[PlaybackRow]{
-		Name: PlaybackName, Version: 4, Keys: playbackKeys, Drop: playbackDrop,
+		Name: PlaybackName, Version: 5, Keys: playbackKeys, Drop: playbackDrop,
 		Fold: func(_ string, row PlaybackRow, r domain.Recorded) PlaybackRow { return foldPlayback(row, r) },
 	}
 }
@@ -94,7 +97,9 @@ func playbackKeys(r domain.Recorded) []string {
 	case domain.SourceRemuxed:
 		return of(e.Attempt, fmt.Sprintf("remux/%06d", e.Part))
 	case domain.AudioTranscoded:
-		return of(e.Attempt, fmt.Sprintf("audio/%06d", e.Part))
+		return of(e.Attempt, fmt.Sprintf("%s/%06d", domain.AudioName(e.Track), e.Part))
+	case domain.AudioLeftOut:
+		return of(e.Attempt, domain.AudioName(e.Track)+"/left-out")
 	case domain.PosterProduced:
 		return of(e.Attempt, "poster")
 	case domain.StoryboardProduced:
@@ -142,16 +147,19 @@ func foldPlayback(row PlaybackRow, r domain.Recorded) PlaybackRow {
 		return PlaybackRow{Plan: &PlaybackPlan{
 			Attempt: e.Attempt, FrameRate: e.Plan.FrameRate, Duration: e.Plan.FrameRate.Seconds(e.Plan.Frames),
 			Longest: e.Plan.FrameRate.Seconds(e.Plan.LongestSegment()),
-			Rungs:   e.Plan.Rungs, Audio: e.Plan.Audio, AudioOnly: e.Plan.AudioOnly,
+			Rungs:   e.Plan.Rungs, Audio: e.Plan.AudioTracks(), AudioOnly: e.Plan.AudioOnly,
 		}}
 	case domain.ChunkTranscoded:
 		return PlaybackRow{Chunk: &PlaybackChunk{Attempt: e.Attempt, Chunk: e.Chunk, Renditions: e.Renditions}}
 	case domain.SourceRemuxed:
-		part := PlaybackPart(e)
-		return PlaybackRow{Remux: &part}
+		return PlaybackRow{Remux: &PlaybackPart{
+			Attempt: e.Attempt, Part: e.Part, Init: e.Init, Codecs: e.Codecs, Segments: e.Segments, Final: e.Final,
+		}}
 	case domain.AudioTranscoded:
 		part := PlaybackPart(e)
 		return PlaybackRow{Audio: &part}
+	case domain.AudioLeftOut:
+		return PlaybackRow{LeftOut: &e}
 	case domain.PosterProduced:
 		return PlaybackRow{Poster: &e}
 	case domain.StoryboardProduced:
@@ -225,7 +233,7 @@ func (p playbacks) Playback(ctx context.Context, id domain.VideoID) (Playback, e
 	if attempt == 0 {
 		return Playback{}, fmt.Errorf("nothing of video %s is to be played: %w", id, domain.ErrNotFound)
 	}
-	a := assembly{attempt: attempt, complete: complete}
+	a := assembly{attempt: attempt, complete: complete, audio: map[int][]*PlaybackPart{}, leftOut: map[int]bool{}}
 	for _, row := range rows[1:] {
 		a.add(row)
 	}

@@ -33,6 +33,7 @@ type VideoAnswer struct {
 	AspectRatio    string            `json:"aspect_ratio,omitempty" example:"16:9"`
 	Source         *sourceAnswer     `json:"source,omitempty"`
 	Renditions     []renditionAnswer `json:"renditions" nullable:"false" doc:"Highest first"`
+	Audio          []audioAnswer     `json:"audio" nullable:"false" doc:"Tracks of sound, that first which players begin with"`
 	Playback       *playbackAnswer   `json:"playback,omitempty" doc:"There as soon as the video is playable"`
 	Chapters       []chapterAnswer   `json:"chapters,omitempty" doc:"Found in the source"`
 	Error          *failureAnswer    `json:"error"`
@@ -60,6 +61,16 @@ type renditionAnswer struct {
 	Bandwidth        int64   `json:"bandwidth,omitempty" doc:"Bits per second of the largest segment"`
 	Bytes            int64   `json:"bytes,omitempty"`
 	Status           string  `json:"status" enum:"waiting,encoding,encoded,failed"`
+}
+
+type audioAnswer struct {
+	Name     string `json:"name" example:"audio-2"`
+	Language string `json:"language" doc:"BCP 47; und when it is not known"`
+	Label    string `json:"label,omitempty" doc:"Its title in the source"`
+	Kind     string `json:"kind,omitempty" enum:"commentary,description" doc:"What it is for, where it is not the sound itself; a description tells what is seen"`
+	Channels int    `json:"channels"`
+	Default  bool   `json:"default" doc:"Players begin with it"`
+	Status   string `json:"status" enum:"waiting,encoding,encoded,failed" doc:"One that failed is not offered"`
 }
 
 type playbackAnswer struct {
@@ -137,6 +148,16 @@ func answerVideo(v projections.Video) VideoAnswer {
 		a.Renditions[i] = renditionAnswer{
 			Name: r.Name, Width: r.Width, Height: r.Height, FrameRate: r.FrameRate.Float(), Codecs: r.Codecs,
 			AverageBandwidth: r.AverageBandwidth, Bandwidth: r.Bandwidth, Bytes: r.Bytes, Status: string(r.Status),
+		}
+	}
+	offered := false
+	a.Audio = make([]audioAnswer, len(v.Audio))
+	for i, t := range v.Audio {
+		first := !offered && t.Status != projections.RenditionFailed
+		offered = offered || first
+		a.Audio[i] = audioAnswer{
+			Name: t.Name, Language: cmp.Or(t.Language, "und"), Label: t.Title, Kind: string(t.Kind), Channels: t.Channels,
+			Default: first, Status: string(t.Status),
 		}
 	}
 	if v.Playable {

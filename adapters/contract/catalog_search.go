@@ -327,11 +327,13 @@ func RandomStory(r *rapid.T, text *rapid.Generator[string]) *Story {
 			domain.SourceInspected{Attempt: attempt, Source: domain.SourceInfo{Duration: float64(attempt), FrameRate: rate}},
 			domain.TranscodePlanned{Attempt: attempt, Plan: domain.Plan{
 				FrameRate: rate, Frames: 200, Rungs: []domain.Rung{{Name: "720p"}, {Name: "360p"}}, Audio: &domain.AudioPlan{},
+				MoreAudio: []domain.AudioPlan{{Language: "de"}},
 			}},
 			domain.ChunkTranscoded{Attempt: attempt, Chunk: attempt - 1, Renditions: []domain.RenditionChunk{
 				{Name: rung, Segments: []domain.Segment{{Blob: blob, Duration: 4}}},
 			}},
-			domain.AudioTranscoded{Attempt: attempt, Final: true},
+			domain.AudioTranscoded{Attempt: attempt, Track: attempt - 1, Final: true},
+			domain.AudioLeftOut{Attempt: attempt, Track: attempt - 1},
 			domain.RenditionProduced{Attempt: attempt, Name: rung, Duration: 3},
 			domain.TranscodeFailed{Attempt: attempt, Failure: domain.Failure{Code: domain.Internal}},
 			domain.SourceRejected{Attempt: attempt, Failure: domain.Failure{Code: domain.NotAVideo}},

@@ -11,45 +11,52 @@ import (
 	"github.com/cinelog/cinelog/domain"
 )
 
-const audioRendition = "audio"
-
 // aacPriming is how many samples the AAC encoder puts before the first; it is one frame.
 const aacPriming = 1024
 
 // EncodeAudio is described at commands.Encoder.
 func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out commands.Output) error {
-	if job.Plan.Audio == nil {
-		return fmt.Errorf("%w: the plan has no audio", domain.ErrInvalid)
+	plans, infos := job.Plan.AudioTracks(), job.Source.AudioTracks()
+	if job.Track < 0 || job.Track >= min(len(plans), len(infos)) {
+		return fmt.Errorf("%w: the plan has no %s", domain.ErrInvalid, domain.AudioName(job.Track))
 	}
+	plan := plans[job.Track]
 	p, err := e.probe(ctx, job.Path)
 	if err != nil {
 		return err
 	}
-	if p.audio == nil {
+	track, ok := p.soundOf(infos[job.Track])
+	if !ok {
 		return &domain.Failure{Code: domain.Malformed, Detail: "the audio track is gone"}
 	}
-	a := &audioOutput{plan: job.Plan, out: out, total: job.Plan.FrameRate.Seconds(job.Plan.Frames)}
+	a := &audioOutput{
+		plan: job.Plan, name: domain.AudioName(job.Track), bitRate: plan.BitRate, out: out, total: job.Plan.FrameRate.Seconds(job.Plan.Frames),
+	}
 	// The priming takes the place of the first 1,024 samples, so that sound and picture both start at 0 without an
 	// edit list, which players read differently.
 	filter := fmt.Sprintf("[0:%d]aresample=%d:async=1:first_pts=0,apad,atrim=start_sample=%d:end=%.6f,asetpts=PTS-STARTPTS[a]",
-		p.audio.Index, job.Plan.Audio.SampleRate, aacPriming, a.total)
-	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, e.inputArgs(p.container)...)
+		track.Index, plan.SampleRate, aacPriming, a.total)
+	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, e.timedArgs(p.container)...)
 	args = append(args, "-vn", "-i", inputMark, "-filter_complex", filter, "-map", "[a]", "-map_metadata", "-1", "-dn", "-sn", "-vn",
-		"-c:a", "aac", "-b:a", strconv.Itoa(job.Plan.Audio.BitRate), "-ac", strconv.Itoa(job.Plan.Audio.Channels),
-		"-ar", strconv.Itoa(job.Plan.Audio.SampleRate), "-t", fmt.Sprintf("%.6f", a.total),
+		"-c:a", "aac", "-b:a", strconv.Itoa(plan.BitRate), "-ac", strconv.Itoa(plan.Channels),
+		"-ar", strconv.Itoa(plan.SampleRate), "-t", fmt.Sprintf("%.6f", a.total),
 		"-avoid_negative_ts", "disabled", "-movflags", "+empty_moov+default_base_moof+skip_trailer", "-frag_duration", "500000",
 		"-fflags", "+bitexact", "-f", "mp4", "pipe:3", "-progress", "pipe:4")
-	res, err := e.run(ctx, process{program: e.ffmpeg, input: job.Path, args: args, outputs: []func(io.Reader) error{
+	nice := 0
+	if job.Track > 0 {
+		nice = besidePictures
+	}
+	res, err := e.run(ctx, process{program: e.ffmpeg, nice: nice, input: job.Path, args: args, outputs: []func(io.Reader) error{
 		func(r io.Reader) error { return a.drain(ctx, r) }, discard,
 	}})
 	if err != nil {
-		return fmt.Errorf("encode the audio: %w", sourceFault(ctx, err, res))
+		return fmt.Errorf("encode the sound: %w", sourceFault(ctx, err, res))
 	}
 	if a.next == 0 {
 		return &domain.Failure{Code: domain.Malformed, Detail: "no sound can be decoded: " + res.stderr}
 	}
 	if a.flushed < a.total-a.plan.FrameRate.Seconds(a.plan.LongestSegment()) {
-		return fmt.Errorf("encode the audio: %.3f of %.3f s came out: %s", a.flushed, a.total, res.stderr)
+		return fmt.Errorf("encode the sound: %.3f of %.3f s came out: %s", a.flushed, a.total, res.stderr)
 	}
 	return nil
 }
@@ -57,9 +64,11 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 // audioOutput cuts the track into segments that begin as near as a frame of 1,024 samples allows to the segments of
 // the video, always measured from 0, so that nothing drifts.
 type audioOutput struct {
-	plan  domain.Plan
-	out   commands.Output
-	total float64 // seconds
+	plan    domain.Plan
+	name    string
+	bitRate int
+	out     commands.Output
+	total   float64 // seconds
 
 	rate    float64
 	samples []sample // of the segment that is being filled
@@ -84,7 +93,7 @@ func (a *audioOutput) drain(ctx context.Context, pipe io.Reader) error {
 				return err
 			}
 			a.rate = float64(scale)
-			return a.out.Init(ctx, audioRendition, codecs, init) //nolint:wrapcheck // the callee's
+			return a.out.Init(ctx, a.name, codecs, init) //nolint:wrapcheck // the callee's
 		},
 		func(f *fragment) error { return a.add(ctx, f) })
 	if errors.Is(err, errEarly) && a.next == 0 && len(a.samples) == 0 {
@@ -116,7 +125,7 @@ func (a *audioOutput) add(ctx context.Context, f *fragment) error {
 		a.end += uint64(s.duration)
 		at += int(s.size)
 	}
-	if most := a.total*float64(a.plan.Audio.BitRate)/8*4 + 1<<20; float64(len(a.data)) > most {
+	if most := a.total*float64(a.bitRate)/8*4 + 1<<20; float64(len(a.data)) > most {
 		return fmt.Errorf("%d bytes are far beyond the audio's rate", len(a.data))
 	}
 	return nil
@@ -135,7 +144,7 @@ func (a *audioOutput) flush(ctx context.Context) error {
 	a.next++
 	a.frame = a.plan.SegmentEnd(a.frame)
 	if held != nil {
-		return a.out.Segment(ctx, audioRendition, *held) //nolint:wrapcheck // the callee's
+		return a.out.Segment(ctx, a.name, *held) //nolint:wrapcheck // the callee's
 	}
 	return nil
 }
@@ -150,5 +159,5 @@ func (a *audioOutput) finish(ctx context.Context) error {
 		return fmt.Errorf("%w: no sound came out", errMP4)
 	}
 	a.held.Last = true
-	return a.out.Segment(ctx, audioRendition, *a.held) //nolint:wrapcheck // the callee's
+	return a.out.Segment(ctx, a.name, *a.held) //nolint:wrapcheck // the callee's
 }

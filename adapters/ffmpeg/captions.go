@@ -31,7 +31,7 @@ func (e *Encoder) ReadCaptions(ctx context.Context, path string, source domain.S
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, e.inputArgs(p.container)...)
+	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, e.timedArgs(p.container)...)
 	args = append(args, "-vn", "-an", "-i", inputMark)
 	texts := make([]bytes.Buffer, len(source.Captions))
 	var outputs []func(io.Reader) error

@@ -67,7 +67,7 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	plan, chunk := job.Plan, job.Plan.Chunks[job.Chunk]
 	threads := strconv.Itoa(cmp.Or(job.Threads, e.opts.Threads))
 	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-threads", threads}
-	args = append(args, e.inputArgs(p.container)...)
+	args = append(args, e.timedArgs(p.container)...)
 	if chunk.Start > 0 && plan.NoSeek == "" {
 		args = append(args, "-noaccurate_seek", "-ss", strconv.FormatFloat(plan.FrameRate.Seconds(chunk.Start), 'f', 6, 64))
 	}

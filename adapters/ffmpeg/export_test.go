@@ -37,7 +37,7 @@ func Sniff(path string) (string, error) {
 func Tables(file []byte, audio bool) (pictures, sounds int, measured string, sane, ok bool) {
 	p := probe{video: stream{ID: "0x1"}}
 	if audio {
-		p.audio = &stream{ID: "0x2"}
+		p.audio = []stream{{ID: "0x2"}}
 	}
 	t, ok := readTables(bytes.NewReader(file), int64(len(file)), p)
 	if !ok {
@@ -46,7 +46,10 @@ func Tables(file []byte, audio bool) (pictures, sounds int, measured string, san
 	pictures = len(t.video)
 	m := t.measure()
 	_ = remuxable(probe{video: stream{Codec: "h264", PixelFormat: "yuv420p", Profile: "High"}}, t, m, domain.SourceInfo{Transfer: domain.SDR})
-	return pictures, t.audio, fmt.Sprintf("%+v", m), m.frames >= 1 && m.duration > 0 && m.duration < 3*maxSeconds && m.rate.Float() > 0, true
+	for _, s := range t.sound {
+		sounds += s.packets
+	}
+	return pictures, sounds, fmt.Sprintf("%+v", m), m.frames >= 1 && m.duration > 0 && m.duration < 3*maxSeconds && m.rate.Float() > 0, true
 }
 
 // Clean is clean.
@@ -67,11 +70,15 @@ func (e *Encoder) Timings(ctx context.Context, path string) (difference string, 
 	if err != nil {
 		return "", true, err
 	}
-	if off := f.audioEnd - t.audioEnd; off > -25e3 && off < 25e3 {
-		f.audioEnd = t.audioEnd
+	for i := range f.sound {
+		if off := f.sound[i].end - t.sound[i].end; off > -25e3 && off < 25e3 {
+			f.sound[i].end = t.sound[i].end
+		}
+		f.sound[i].packets, t.sound[i].packets = min(f.sound[i].packets, 1), min(t.sound[i].packets, 1)
 	}
+	f.audioEnd, t.audioEnd = f.heard(), t.heard()
 	text := func(t timing) string {
-		t.audio, t.lastFrame = min(t.audio, 1), 0
+		t.lastFrame = 0
 		return strings.ReplaceAll(fmt.Sprintf("%+v", t), " ", "\n")
 	}
 	return cmp.Diff(text(*t), text(*f)), true, nil

@@ -124,13 +124,7 @@ func describe(p probe, t *timing, m measured) domain.SourceInfo {
 	}
 	s.Remux = remuxable(p, t, m, s)
 	s.Captions, s.Chapters = captionInfos(p), chapters(p, s.Duration)
-	if p.audio != nil && t.audio > 0 {
-		rate, _ := strconv.Atoi(p.audio.SampleRate)
-		s.Audio = &domain.AudioInfo{
-			Codec: p.audio.Codec, Channels: p.audio.Channels, SampleRate: rate, Language: language(p.audio.Tags["language"]),
-		}
-	}
-	return s
+	return withSound(s, p, t)
 }
 
 // ratio reads "4:3"; a ratio that nobody means is none.

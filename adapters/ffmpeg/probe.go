@@ -46,7 +46,7 @@ type probe struct {
 	start     float64
 	duration  string
 	video     stream
-	audio     *stream
+	audio     []stream // what players begin with first
 	captions  []stream
 	chapters  []chapter
 }
@@ -112,14 +112,14 @@ func (e *Encoder) readHeaders(ctx context.Context, path string) (probe, error) {
 	return p, p.choose(doc.Streams)
 }
 
-// choose takes the first real video track and the first audio track.
+// choose takes the first real video track, and all tracks of sound and text that can be decoded.
 func (p *probe) choose(streams []stream) error {
 	var video, empty, unsupported *stream
 	for i := range streams {
 		s := &streams[i]
 		switch {
-		case s.Type == "audio" && p.audio == nil && allowed(audioDecoders, s.Codec) && s.Channels > 0:
-			p.audio = s
+		case s.Type == "audio" && allowed(audioDecoders, s.Codec) && s.Channels > 0:
+			p.audio = append(p.audio, *s)
 		case s.Type == "subtitle" && allowed(textDecoders, s.Codec) && len(p.captions) < domain.MaxCaptions:
 			p.captions = append(p.captions, *s)
 		case s.Type != "video" || s.Disposition["attached_pic"] == 1:
@@ -135,6 +135,7 @@ func (p *probe) choose(streams []stream) error {
 			video = s
 		}
 	}
+	p.audio = mainFirst(p.audio)
 	switch {
 	case video != nil:
 		p.video = *video
@@ -161,6 +162,17 @@ func (e *Encoder) inputArgs(c container) []string {
 		"-codec_whitelist", strings.Join(strings.Fields(videoDecoders+" "+audioDecoders+" "+subtitleDecoders), ","),
 		"-max_pixels", strconv.Itoa(e.opts.MaxPixels),
 	}
+}
+
+// timedArgs are inputArgs for FFmpeg where times matter. Of formats whose times may jump (MPEG-TS and its like) it counts from
+// the first packet of the tracks that it decodes, and not of the file: sound and picture, which are read apart, would lose
+// what is between their beginnings. It does not where the file is shifted, by whatever little.
+func (e *Encoder) timedArgs(c container) []string {
+	args := e.inputArgs(c)
+	if c.noSeek != "" {
+		args = append(args, "-itsoffset", "0.000001")
+	}
+	return args
 }
 
 // The decoders that are let near a source: what cameras, phones, browsers and editors write. FFmpeg has 500 more, most

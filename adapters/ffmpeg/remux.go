@@ -70,7 +70,7 @@ func (e *Encoder) Remux(ctx context.Context, job commands.RemuxJob, out commands
 	if job.Source.Remux != nil {
 		o.start = job.Source.Remux.Start
 	}
-	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, e.inputArgs(p.container)...)
+	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, e.timedArgs(p.container)...)
 	args = append(args, "-an", "-i", inputMark, "-map", "0:"+strconv.Itoa(p.video.Index), "-map_metadata", "-1", "-dn", "-sn",
 		"-c:v", "copy", "-avoid_negative_ts", "disabled",
 		"-movflags", "+frag_keyframe+empty_moov+default_base_moof+skip_trailer", "-fflags", "+bitexact",

@@ -30,7 +30,7 @@ type process struct {
 	outputs []func(io.Reader) error
 }
 
-// besidePictures is how far stands back what nobody waits for. Sound does not: beside an encode with its dozen threads it
+// besidePictures is how far stands back what nobody waits for. The sound that players begin with does not: beside an encode with its dozen threads it
 // would get next to nothing, and no video is played before its first seconds of sound.
 const besidePictures = 6
 

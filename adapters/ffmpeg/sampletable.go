@@ -65,15 +65,16 @@ func readTables(file io.ReaderAt, fileSize int64, p probe) (t *timing, ok bool) 
 	if !ok {
 		return nil, false
 	}
-	t = &timing{}
-	var pictures, sound int
+	t = &timing{sound: make([]soundTiming, len(p.audio))}
+	pictures, sounds := 0, make([]int, len(p.audio))
 	err := eachBox(moov, func(kind string, body []byte, _ int) error {
 		if kind != "trak" {
 			return nil
 		}
 		id := trackID(body)
-		isVideo, isAudio := id == p.video.track(), p.audio != nil && id == p.audio.track()
-		if !isVideo && !isAudio || id == 0 {
+		isVideo := id == p.video.track()
+		track := slices.IndexFunc(p.audio, func(s stream) bool { return s.track() == id })
+		if !isVideo && track < 0 || id == 0 {
 			return nil
 		}
 		tab, plain := parseTable(body, movieScale)
@@ -87,12 +88,13 @@ func readTables(file io.ReaderAt, fileSize int64, p probe) (t *timing, ok bool) 
 			}
 			return tab.pictures(t, start)
 		}
-		if sound++; sound > 1 {
+		if sounds[track]++; sounds[track] > 1 {
 			return errMP4
 		}
-		return tab.sound(t, start)
+		tab.sound(&t.sound[track], start)
+		return nil
 	})
-	if err != nil || pictures != 1 || (sound == 1) != (p.audio != nil) {
+	if err != nil || pictures != 1 || slices.Contains(sounds, 0) {
 		return nil, false
 	}
 	t.sort()
@@ -346,16 +348,15 @@ func (t *table) pictures(to *timing, start int64) error {
 	return nil
 }
 
-func (t *table) sound(to *timing, start int64) error {
-	to.audio = t.count
+func (t *table) sound(to *soundTiming, start int64) {
+	to.packets = t.count
 	t.each(func(_ uint32, _, shown, length int64) bool {
 		if t.duration > 0 {
 			length = min(length, t.duration-shown)
 		}
 		if l := t.micros(length); l > 0 && l < 60e6 && math.Abs(float64(shown+t.shift)) < maxSeconds*t.timescale {
-			to.audioEnd = max(to.audioEnd, t.micros(shown+t.shift)-start+l)
+			to.until(t.micros(shown+t.shift) - start + l)
 		}
 		return true
 	})
-	return nil
 }

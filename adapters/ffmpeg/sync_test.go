@@ -36,6 +36,9 @@ func TestSoundAndPictureStayTogether(t *testing.T) {
 		"flv":                   {"a.flv", nil, nil, nil, 2, 2, true},
 		"late sound":            {"a.mp4", nil, []string{"-itsoffset", "0.5"}, nil, 2, 2.5, true},
 		"late sound, mkv":       {"a.mkv", nil, []string{"-itsoffset", "0.5"}, nil, 2, 2.5, true},
+		"late sound, ts":        {"a.ts", nil, []string{"-itsoffset", "0.5"}, nil, 2, 2.5, true},
+		"late picture, ts":      {"a.ts", []string{"-itsoffset", "0.4"}, nil, nil, 2.4, 2, true},
+		"late picture, flv":     {"a.flv", []string{"-itsoffset", "0.4"}, nil, nil, 2.4, 2, true},
 		"late picture":          {"a.mp4", []string{"-itsoffset", "0.4"}, nil, nil, 2.4, 2, true},
 		"a late picture in mkv": {"a.mkv", []string{"-itsoffset", "0.4"}, nil, nil, 2.4, 2, true},
 		"fragmented":            {"a.mp4", nil, nil, []string{"-movflags", "+frag_keyframe+empty_moov"}, 2.08, 2, true},
@@ -70,9 +73,7 @@ func TestSoundAndPictureStayTogether(t *testing.T) {
 			if err := e.EncodeAudio(t.Context(), commands.AudioJob{Path: path, Source: info, Plan: plan}, r); err != nil {
 				t.Fatal(err)
 			}
-			beep := first(t, "lavfi.astats.Overall.RMS_level=", func(v float64) bool { return v > -30 },
-				runFFmpeg(t, "-v", "error", "-i", r.file(t, "audio"), "-af",
-					"asetnsamples=240,astats=metadata=1:reset=1,ametadata=print:key=lavfi.astats.Overall.RMS_level:file=-", "-f", "null", "-"))
+			beep := beepAt(t, r.file(t, "audio"))
 			check := func(what, path string) {
 				flash := flashAt(t, path)
 				if math.Abs(flash-beep-(c.flash-c.beep)) > 0.04 || math.Abs(flash-c.flash) > 0.06 {
@@ -93,6 +94,14 @@ func flashAt(t *testing.T, path string) float64 {
 	t.Helper()
 	return first(t, "lavfi.signalstats.YAVG=", func(v float64) bool { return v > 100 },
 		runFFmpeg(t, "-v", "error", "-i", path, "-vf", "setpts=PTS-STARTPTS,signalstats,metadata=print:key=lavfi.signalstats.YAVG:file=-", "-f", "null", "-"))
+}
+
+// beepAt looks for the beep.
+func beepAt(t *testing.T, path string) float64 {
+	t.Helper()
+	return first(t, "lavfi.astats.Overall.RMS_level=", func(v float64) bool { return v > -30 },
+		runFFmpeg(t, "-v", "error", "-i", path, "-af",
+			"asetnsamples=240,astats=metadata=1:reset=1,ametadata=print:key=lavfi.astats.Overall.RMS_level:file=-", "-f", "null", "-"))
 }
 
 // first reads what FFmpeg's metadata filter prints and gives the time of the first value that is wanted.

@@ -18,14 +18,14 @@ import (
 type timing struct {
 	video     []int64 // presentation times, sorted after the scan
 	keyframes []int64
-	joints    []int64 // keyframes that no picture reaches across
-	latest    int64   // of video so far
-	bytes     int64   // of all video packets
-	cut       bool    // an edit list cuts pictures off
-	lastFrame int64   // duration of a frame as the packets tell it; 0 when they do not
-	audioEnd  int64
-	audio     int // packets
-	unordered int // video packets without a time
+	joints    []int64       // keyframes that no picture reaches across
+	latest    int64         // of video so far
+	bytes     int64         // of all video packets
+	cut       bool          // an edit list cuts pictures off
+	lastFrame int64         // duration of a frame as the packets tell it; 0 when they do not
+	sound     []soundTiming // of each of the probe's tracks
+	audioEnd  int64         // of the first of them that has any
+	unordered int           // video packets without a time
 }
 
 // maxPackets bounds the memory of a scan: 12 h at 240 frames a second.
@@ -40,7 +40,7 @@ func (e *Encoder) scan(ctx context.Context, path string, p probe) (*timing, erro
 }
 
 func (e *Encoder) scanPackets(ctx context.Context, path string, p probe) (*timing, error) {
-	t := &timing{}
+	t := &timing{sound: make([]soundTiming, len(p.audio))}
 	args := append([]string{"-v", "error"}, e.inputArgs(p.container)...)
 	args = append(args, "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time,size,flags", "-of", "csv=p=0", "-o", "pipe:3", inputMark)
 	res, err := e.run(ctx, process{program: e.ffprobe, input: path, args: args, outputs: []func(io.Reader) error{
@@ -67,6 +67,7 @@ func (e *Encoder) scanPackets(ctx context.Context, path string, p probe) (*timin
 func (t *timing) sort() {
 	slices.Sort(t.video)
 	slices.Sort(t.keyframes)
+	t.audioEnd = t.heard()
 }
 
 // packet reads "0,0.066733,0.000000,0.033367,4711,K_".
@@ -76,8 +77,9 @@ func (t *timing) packet(line string, p probe) error {
 		return nil
 	}
 	index, _ := strconv.Atoi(f[0])
-	isVideo, isAudio := index == p.video.Index, p.audio != nil && index == p.audio.Index
-	if !isVideo && !isAudio {
+	isVideo := index == p.video.Index
+	track := slices.IndexFunc(p.audio, func(s stream) bool { return s.Index == index })
+	if !isVideo && track < 0 {
 		return nil
 	}
 	if len(f[5]) > 1 && f[5][1] == 'D' { // an edit list cuts it off
@@ -106,9 +108,9 @@ func (t *timing) packet(line string, p probe) error {
 			t.lastFrame = length
 		}
 	default:
-		t.audio++
+		t.sound[track].packets++
 		if ok && length < 60e6 {
-			t.audioEnd = max(t.audioEnd, at+length)
+			t.sound[track].until(at + length)
 		}
 	}
 	return nil

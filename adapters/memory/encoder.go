@@ -16,7 +16,7 @@ type Encoder struct {
 	Source domain.SourceInfo
 	// Dark is how many of a storyboard's first tiles show nothing.
 	Dark int
-	// Before, when set, is asked before each piece is handed out; its error ends the work.
+	// Before, when set, is asked before each piece is handed out; its error ends the work. Of sound, chunk is the track.
 	Before func(ctx context.Context, kind commands.TaskKind, chunk, segment int) error
 }
 
@@ -102,21 +102,22 @@ func (e *Encoder) Remux(ctx context.Context, job commands.RemuxJob, out commands
 
 // EncodeAudio implements commands.Encoder.
 func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out commands.Output) error {
-	if err := out.Init(ctx, "audio", "mp4a.40.2", []byte("init of the audio")); err != nil {
+	name := domain.AudioName(job.Track)
+	if err := out.Init(ctx, name, "mp4a.40.2", []byte("init of "+name)); err != nil {
 		return err
 	}
 	total := job.Plan.FrameRate.Seconds(job.Plan.Frames)
 	length := job.Plan.FrameRate.Seconds(job.Plan.SegmentFrames)
 	n := max(1, int(math.Ceil(total/length)))
 	for i := range n {
-		if err := e.before(ctx, commands.TaskAudio, 0, i); err != nil {
+		if err := e.before(ctx, commands.TaskAudio, job.Track, i); err != nil {
 			return err
 		}
 		s := commands.MediaSegment{
-			Index: i, Data: fmt.Appendf(nil, "audio segment %d", i), Duration: min(length, total-float64(i)*length),
+			Index: i, Data: fmt.Appendf(nil, "%s segment %d", name, i), Duration: min(length, total-float64(i)*length),
 			Last: i == n-1,
 		}
-		if err := out.Segment(ctx, "audio", s); err != nil {
+		if err := out.Segment(ctx, name, s); err != nil {
 			return err
 		}
 	}

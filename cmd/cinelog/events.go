@@ -161,7 +161,9 @@ func eventSummary(e domain.Event) string {
 	case domain.SourceRemuxed:
 		return fmt.Sprintf("part %d, %d segments", e.Part, len(e.Segments))
 	case domain.AudioTranscoded:
-		return fmt.Sprintf("part %d, %d segments", e.Part, len(e.Segments))
+		return fmt.Sprintf("%s, part %d, %d segments", domain.AudioName(e.Track), e.Part, len(e.Segments))
+	case domain.AudioLeftOut:
+		return domain.AudioName(e.Track) + ": " + e.Failure.Error()
 	case domain.RenditionProduced:
 		return fmt.Sprintf("%s, %s, %d kbit/s on average", e.Name, e.Codecs, e.AverageBandwidth/1000)
 	case domain.SourceRejected:

@@ -1,0 +1,97 @@
+package ffmpeg
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// mainFirst puts the track in front that players are to begin with: the first that the file marks as default, where that
+// is the sound of the video and not a talk about it. As many tracks stay as are taken.
+func mainFirst(tracks []stream) []stream {
+	first := slices.IndexFunc(tracks, func(s stream) bool { return s.Disposition["default"] == 1 && audioKind(s) == "" })
+	if first < 0 {
+		first = max(0, slices.IndexFunc(tracks, func(s stream) bool { return audioKind(s) == "" }))
+	}
+	if first > 0 {
+		tracks = slices.Concat(tracks[first:first+1], tracks[:first], tracks[first+1:])
+	}
+	return tracks[:min(len(tracks), domain.MaxAudio)]
+}
+
+func audioKind(s stream) domain.AudioKind {
+	switch {
+	case s.Disposition["visual_impaired"] == 1, s.Disposition["descriptions"] == 1:
+		return domain.Description
+	case s.Disposition["comment"] == 1:
+		return domain.Commentary
+	}
+	return ""
+}
+
+// withSound adds the tracks of sound that have any.
+func withSound(s domain.SourceInfo, p probe, t *timing) domain.SourceInfo {
+	for i, a := range p.audio {
+		if t.sound[i].packets == 0 {
+			continue
+		}
+		rate, _ := strconv.Atoi(a.SampleRate)
+		info := domain.AudioInfo{
+			Track: a.Index, Codec: a.Codec, Channels: a.Channels, SampleRate: rate,
+			Language: language(a.Tags["language"]), Title: soundTitle(a.Tags), Kind: audioKind(a),
+		}
+		if s.Audio == nil {
+			s.Audio = &info
+		} else {
+			s.MoreAudio = append(s.MoreAudio, info)
+		}
+	}
+	return s
+}
+
+// soundTitle takes the name of an MP4 file's handler where somebody has given it: programs leave theirs there, such as
+// "SoundHandler", "Core Media Audio" and "ISO Media file produced by Google Inc.".
+func soundTitle(tags map[string]string) string {
+	if title := domain.CleanLabel(cmp.Or(tags["title"], tags["name"])); title != "" {
+		return title
+	}
+	name := domain.CleanLabel(tags["handler_name"])
+	for _, word := range []string{"handler", "handle", "media", "iso", "gpac", "sound", "hdlr", "mainconcept", "l-smash"} {
+		if strings.Contains(strings.ToLower(name), word) {
+			return ""
+		}
+	}
+	return name
+}
+
+// soundOf finds the track that an inspection listed; one of before there were several is the first of the file.
+func (p probe) soundOf(info domain.AudioInfo) (stream, bool) {
+	if i := slices.IndexFunc(p.audio, func(s stream) bool { return s.Index == info.Track }); i >= 0 {
+		return p.audio[i], true
+	}
+	if len(p.audio) == 0 || info.Track != 0 {
+		return stream{}, false
+	}
+	return slices.MinFunc(p.audio, func(a, b stream) int { return a.Index - b.Index }), true
+}
+
+// soundTiming is what the packets of a track of sound say.
+type soundTiming struct {
+	packets int
+	end     int64 // microseconds from the container's start
+}
+
+func (s *soundTiming) until(end int64) { s.end = max(s.end, end) }
+
+// heard returns when the sound ends that players begin with.
+func (t *timing) heard() int64 {
+	for _, s := range t.sound {
+		if s.packets > 0 {
+			return s.end
+		}
+	}
+	return 0
+}
