@@ -68,7 +68,7 @@ type CommitLog interface {
 type Blobs interface {
 	// Put stores everything that r gives under key and returns only when it is durable. Readers see all of it or
 	// nothing. An existing blob is replaced. When r fails, Put fails with r's error and nothing is stored.
-	// ErrUnavailable: no space, or storage away.
+	// ErrUnavailable: no space, or storage away. Storage that is a directory of this machine tells a FileWatcher.
 	Put(ctx context.Context, key string, r io.Reader) (domain.Blob, error)
 	// Local gives the blob as a file on this machine for as long as release is not called. ErrNotFound.
 	Local(ctx context.Context, key string) (path string, release func(), err error)

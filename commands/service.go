@@ -23,6 +23,8 @@ type Service struct {
 	Appended func(domain.Position)
 	// MaxSourceBytes limits the size of a source; 0 means no limit.
 	MaxSourceBytes int64
+	// Ahead works on sources while they are being sent; may be nil.
+	Ahead *Ahead
 
 	uploads sync.Map // keys of sources that this process stores and that the log may come to name
 	keys    sync.Map // commit ids of requests with an Idempotency-Key that are in work in this process

@@ -14,7 +14,7 @@ import (
 // Sound takes no place. It needs a part of one CPU for a part of the time, and the first chunk cannot be played
 // without it.
 func (w *Worker) slot(ctx context.Context, quick bool) (release func(), err error) {
-	w.once.Do(func() { w.slots = make(chan struct{}, cmp.Or(max(0, w.Slots), w.cpus())) })
+	w.once.Do(w.makeSlots)
 	select {
 	case w.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -35,6 +35,8 @@ func (w *Worker) slot(ctx context.Context, quick bool) (release func(), err erro
 		}
 	}, nil
 }
+
+func (w *Worker) makeSlots() { w.slots = make(chan struct{}, cmp.Or(max(0, w.Slots), w.cpus())) }
 
 // share says how many CPUs are there for a chunk, as ChunkJob.Threads puts it. More threads than CPUs cost time (5 to
 // 10 % with two for each), so where all places are taken each chunk gets its part. But the first chunk runs alone, and

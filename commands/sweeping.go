@@ -35,7 +35,9 @@ const sweepBatch = 500
 // when a newer one is complete, those of failed runs when the attempt has ended.
 func (w *Worker) sweep(ctx context.Context, t Task) error {
 	young := w.Service.Now().Add(-sweepAge).Unix()
-	return w.sweepVideo(ctx, t.Video, func(b StoredBlob) bool { return b.Modified <= young })
+	return w.sweepVideo(ctx, t.Video, func(b StoredBlob) bool { // media may belong to another process's upload
+		return strings.HasPrefix(b.Key, sourcesRoot) && b.Modified <= young
+	})
 }
 
 // replacement is when the newest attempt that is complete has replaced another one.
@@ -64,7 +66,7 @@ func (r replacement) left(now time.Time) time.Duration {
 }
 
 // SweepAll does for every video what is swept when an attempt ends, and also removes the sources that an earlier
-// process stored and did not come to record. Only for a process that is alone with its storage: it takes every upload
+// process stored and did not come to record, with what it made of them ahead. Only for a process that is alone with its storage: it takes every upload
 // that is not its own for dead. It may run beside everything else.
 func (w *Worker) SweepAll(ctx context.Context) error {
 	var ids []domain.VideoID
@@ -94,16 +96,18 @@ func (w *Worker) SweepAll(ctx context.Context) error {
 	return nil
 }
 
-// sweepVideo asks abandoned about each source that the log never named.
+// sweepVideo asks abandoned about each source that the log never named, and about media of an attempt to come.
 func (w *Worker) sweepVideo(ctx context.Context, id domain.VideoID, abandoned func(StoredBlob) bool) error {
 	// In this order: what was abandoned before the log was read is not in the log later.
 	left := map[string]bool{}
-	err := w.Service.Blobs.List(ctx, sourcesPrefix(id), func(b StoredBlob) error {
-		left[b.Key] = abandoned(b)
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("sweep video %s: %w", id, err)
+	for _, prefix := range BlobPrefixes(id) {
+		err := w.Service.Blobs.List(ctx, prefix, func(b StoredBlob) error {
+			left[b.Key] = abandoned(b)
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("sweep video %s: %w", id, err)
+		}
 	}
 	events, err := w.Service.Log.ReadStream(ctx, string(id), 0)
 	if err != nil {
@@ -140,7 +144,7 @@ func (w *Worker) sweepVideo(ctx context.Context, id domain.VideoID, abandoned fu
 		if ok && b.Modified > young && ToBeNamed(v, b.Key) {
 			return true
 		}
-		return !ok || attempt > v.Attempt || (attempt == v.Attempt && v.InWork())
+		return !ok || (attempt > v.Attempt && !left[b.Key]) || (attempt == v.Attempt && v.InWork())
 	}
 	for _, prefix := range BlobPrefixes(id) {
 		if err := w.sweepPrefix(ctx, prefix, keep); err != nil {

@@ -119,10 +119,19 @@ func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int
 	if err != nil {
 		return err
 	}
+	tasks := pieces(v, attempt)
+	if len(tasks) == 0 {
+		return nil
+	}
+	return p.send(ctx, tasks...)
+}
+
+// pieces lists the tasks that are still to be done of a plan.
+func pieces(v domain.Video, attempt int) (tasks []Task) {
 	if !v.InWork() || v.Attempt != attempt || v.Run.Plan == nil {
 		return nil
 	}
-	var tasks []Task
+	id := v.ID
 	remuxed := v.Run.Plan.Remuxed() != nil
 	if v.NeedsRemux(attempt) == nil {
 		tasks = append(tasks, Task{Kind: TaskRemux, Video: id, Attempt: attempt, Priority: PriorityFirst})
@@ -151,10 +160,7 @@ func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int
 	if v.NeedsCaptions(attempt) == nil {
 		tasks = append(tasks, Task{Kind: TaskCaptions, Video: id, Attempt: attempt, Priority: PriorityRest})
 	}
-	if len(tasks) == 0 {
-		return nil
-	}
-	return p.send(ctx, tasks...)
+	return tasks
 }
 
 // complete sweeps once for a run, with the last of its renditions, and has previews made of it.

@@ -18,6 +18,7 @@ type UploadSource struct {
 	Video    domain.VideoID
 	Filename string // what the client calls it, to be shown only
 	Body     io.Reader
+	Bytes    int64  // how long the body is; 0 when that is not known
 	SHA256   []byte // what the client says the digest is; nil when it does not
 	Key      IdempotencyKey
 }
@@ -36,18 +37,30 @@ func (s *Service) CanUpload(ctx context.Context, id domain.VideoID) error {
 // ErrInvalid when the digest differs.
 func (s *Service) UploadSource(ctx context.Context, u UploadSource) (Result, error) {
 	var blob domain.Blob
+	var ahead *foresight
 	recorded := false
 	r, err := s.command(ctx, u.Video, u.Key, func(v domain.Video) ([]domain.Event, error) {
 		events, err := v.Upload(u.Filename, blob)
 		recorded = len(events) > 0
-		return events, err
-	}, func() (err error) {
-		if err := s.CanUpload(ctx, u.Video); err != nil {
+		return ahead.take(events), err
+	}, func() error {
+		v, err := s.load(ctx, u.Video)
+		if err == nil {
+			err = v.CanUpload()
+		}
+		if err != nil {
 			return err
 		}
-		blob, err = s.storeSource(ctx, u)
+		key, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("make a key for a source: %w", err)
+		}
+		name := sourcesPrefix(u.Video) + key.String()
+		ahead = s.Ahead.begin(s, u, v.Attempt+1, name)
+		blob, err = s.storeSource(ctx, u, name, ahead)
 		return err
 	})
+	ahead.done(ctx, err == nil && recorded, recorded)
 	// Only a blob that no commit can name may go: after a failed append nobody knows whether it is in the log.
 	if blob.Key != "" && !recorded {
 		s.discard(ctx, blob.Key)
@@ -58,18 +71,14 @@ func (s *Service) UploadSource(ctx context.Context, u UploadSource) (Result, err
 	return r, err
 }
 
-func (s *Service) storeSource(ctx context.Context, u UploadSource) (domain.Blob, error) {
-	id, err := uuid.NewV7()
-	if err != nil {
-		return domain.Blob{}, fmt.Errorf("make a key for a source: %w", err)
-	}
+func (s *Service) storeSource(ctx context.Context, u UploadSource, key string, ahead *foresight) (domain.Blob, error) {
 	body := u.Body
 	if s.MaxSourceBytes > 0 {
 		body = &limitedReader{r: body, left: s.MaxSourceBytes}
 	}
-	key := sourcesPrefix(u.Video) + id.String()
 	s.uploads.Store(key, true)
-	blob, err := s.Blobs.Put(ctx, key, body)
+	blob, err := s.Blobs.Put(ctx, key, ahead.body(body))
+	ahead.stored()
 	if err != nil {
 		s.uploads.Delete(key)
 		return domain.Blob{}, fmt.Errorf("store the source of video %s: %w", u.Video, err)

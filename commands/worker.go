@@ -29,6 +29,17 @@ type Worker struct {
 
 	once  sync.Once
 	slots chan struct{}
+	ahead sync.Map // tasks that are at work ahead of an upload, with a channel each that is closed at their end
+}
+
+// on returns a worker on another service. Together they take no more places than this one.
+func (w *Worker) on(s *Service) *Worker {
+	w.once.Do(w.makeSlots)
+	other := &Worker{
+		Service: s, Encoder: w.Encoder, Log: w.Log, Slots: w.Slots, CPUs: w.CPUs, Poll: w.Poll, Strained: w.Strained, slots: w.slots,
+	}
+	other.once.Do(func() {})
+	return other
 }
 
 // Handle does one task. An error means that the task should come again, or be given up on.
@@ -65,6 +76,9 @@ func (w *Worker) do(ctx context.Context, t Task) error {
 			return &PostponedError{After: strainedWait}
 		}
 	}
+	if err := w.awaitAhead(ctx, t); err != nil {
+		return err
+	}
 	switch t.Kind {
 	case TaskInspect:
 		return w.inspect(ctx, t)
@@ -82,6 +96,21 @@ func (w *Worker) do(ctx context.Context, t Task) error {
 		return w.sweep(ctx, t)
 	}
 	return fmt.Errorf("%w: a task of kind %q", domain.ErrInvalid, t.Kind)
+}
+
+// awaitAhead returns when nobody of this process is at work on the same task ahead of an upload.
+func (w *Worker) awaitAhead(ctx context.Context, t Task) error {
+	t.Priority = 0
+	done, ok := w.ahead.Load(t)
+	if !ok {
+		return nil
+	}
+	select {
+	case <-done.(chan struct{}):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func describe(t Task) string {

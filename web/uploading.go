@@ -64,7 +64,7 @@ func (s *Server) uploadSource(ctx context.Context, in *uploadInput) (*commandOut
 	in.body.now = s.Now
 	defer in.body.stop()
 	result, err := s.Commands.UploadSource(ctx, commands.UploadSource{
-		Video: id, Filename: in.Filename, Body: in.body, SHA256: sum, Key: in.key("PUT "+in.ID+"/source", sum),
+		Video: id, Filename: in.Filename, Body: in.body, Bytes: max(0, in.length), SHA256: sum, Key: in.key("PUT "+in.ID+"/source", sum),
 	})
 	if err != nil {
 		return nil, s.problem(ctx, "body", err)

@@ -46,9 +46,9 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 	if job.Track > 0 {
 		nice = besidePictures
 	}
-	res, err := e.run(ctx, process{program: e.ffmpeg, nice: nice, input: job.Path, args: args, outputs: []func(io.Reader) error{
+	res, err := e.run(ctx, e.fed(process{program: e.ffmpeg, nice: nice, input: job.Path, args: args, outputs: []func(io.Reader) error{
 		func(r io.Reader) error { return a.drain(ctx, r) }, discard,
-	}})
+	}}))
 	if err != nil {
 		return fmt.Errorf("encode the sound: %w", sourceFault(ctx, err, res))
 	}

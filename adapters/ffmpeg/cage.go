@@ -100,7 +100,10 @@ func (c cage) wrap(l limits, status int, input, program string, args []string) (
 		"/bin/sh", "-c", `ulimit -c 0; ulimit -f 0; ulimit -t "$1"; ulimit -v "$2"; n=$3; shift 3; exec nice -n "$n" "$@"`, "sh",
 		strconv.Itoa(max(1, int(l.cpu.Seconds()))), strconv.FormatInt(l.memory>>10, 10), strconv.Itoa(l.nice),
 	}
-	seen := input
+	seen := "file:" + input
+	if input == "" {
+		seen = "pipe:0"
+	}
 	if c.active() {
 		argv = append(argv, c.bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--cap-drop", "ALL",
 			"--dev", "/dev", "--tmpfs", "/tmp", "--chdir", "/tmp")
@@ -110,13 +113,13 @@ func (c cage) wrap(l limits, status int, input, program string, args []string) (
 		}
 		if input != "" {
 			argv = append(argv, "--ro-bind", input, cagedInput)
-			seen = cagedInput
+			seen = "file:" + cagedInput
 		}
 		argv = append(argv, "--")
 	}
 	argv = append(argv, program)
 	for _, a := range args {
-		argv = append(argv, strings.ReplaceAll(a, inputMark, "file:"+seen))
+		argv = append(argv, strings.ReplaceAll(a, inputMark, seen))
 	}
 	return argv
 }

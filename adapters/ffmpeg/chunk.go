@@ -18,6 +18,9 @@ func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out co
 	if job.Chunk < 0 || job.Chunk >= len(job.Plan.Chunks) {
 		return fmt.Errorf("%w: chunk %d of %d", domain.ErrInvalid, job.Chunk, len(job.Plan.Chunks))
 	}
+	if err := e.awaitChunk(ctx, job); err != nil {
+		return err
+	}
 	p, err := e.probe(ctx, job.Path)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/cinelog/cinelog/commands"
@@ -42,6 +43,8 @@ type Encoder struct {
 	ffprobe string
 	cage    cage
 	probed  probed
+
+	followed sync.Map // paths of files that are still arriving, with their commands.Arriving
 }
 
 // New finds the programs and tries the cage out.

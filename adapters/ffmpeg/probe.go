@@ -57,8 +57,11 @@ func (e *Encoder) probe(ctx context.Context, path string) (probe, error) {
 	if err != nil {
 		return probe{}, err
 	}
-	if p, ok := e.probed.get(path, file); ok {
+	if p, ok := e.probed.get(path, file, e.arriving(path) != nil); ok {
 		return p, nil
+	}
+	if err := e.awaitStart(ctx, path); err != nil {
+		return probe{}, err
 	}
 	p, err := e.readHeaders(ctx, path)
 	if err == nil {

@@ -75,9 +75,9 @@ func (e *Encoder) Remux(ctx context.Context, job commands.RemuxJob, out commands
 		"-c:v", "copy", "-avoid_negative_ts", "disabled",
 		"-movflags", "+frag_keyframe+empty_moov+default_base_moof+skip_trailer", "-fflags", "+bitexact",
 		"-f", "mp4", "pipe:3", "-progress", "pipe:4")
-	res, err := e.run(ctx, process{program: e.ffmpeg, input: job.Path, args: args, outputs: []func(io.Reader) error{
+	res, err := e.run(ctx, e.fed(process{program: e.ffmpeg, input: job.Path, args: args, outputs: []func(io.Reader) error{
 		func(r io.Reader) error { return o.drain(ctx, r) }, discard,
-	}})
+	}}))
 	if err != nil {
 		return fmt.Errorf("remux the source: %w", sourceFault(ctx, err, res))
 	}

@@ -23,6 +23,7 @@ type process struct {
 	program string
 	input   string // the one file that it may read; none when empty
 	stdin   io.Reader
+	feed    *feed // instead of input: a file that is still arriving, as pipe:0
 	args    []string
 	nice    int // how far it stands back for the others
 	// outputs drain the pipes 3, 4, ... of the process, each in a goroutine of its own. An error of one of them kills
@@ -80,9 +81,17 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 	if err != nil {
 		return result{}, err
 	}
+	beginFeed, err := p.feed.into(cmd)
+	if err != nil {
+		closeAll(cmd.ExtraFiles)
+		closeAll(readers)
+		return result{}, err
+	}
 	err = cmd.Start()
+	endFeed := beginFeed(ctx, kill)
 	closeAll(cmd.ExtraFiles)
 	if err != nil {
+		endFeed()
 		closeAll(readers)
 		return result{}, fmt.Errorf("start %s: %w", filepath.Base(p.program), err)
 	}
@@ -91,7 +100,7 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 		readers = readers[:len(p.outputs)]
 	}
 
-	watch := newWatch(e.opts.Stall)
+	watch := newWatch(e.opts.Stall, p.feed.hungry)
 	var drains sync.WaitGroup
 	for i, drain := range p.outputs {
 		r := watch.reader(readers[i])
@@ -105,6 +114,7 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 	watchEnd := watch.start(func() { kill(errStalled) })
 	stop := context.AfterFunc(ctx, func() { closeAll(readers) }) // a grandchild could hold a pipe open
 	waited := cmd.Wait()
+	endFeed()
 	if ctx.Err() != nil {
 		closeAll(readers)
 	}
@@ -182,15 +192,16 @@ func closeAll(files []*os.File) {
 // ours is not the process's fault.
 type watch struct {
 	limit   time.Duration
+	excused func() bool  // somebody else keeps the process waiting
 	last    atomic.Int64 // nanoseconds since began
 	waiting atomic.Int32
 	open    atomic.Int32
 	began   time.Time
 }
 
-func newWatch(limit time.Duration) *watch {
+func newWatch(limit time.Duration, excused func() bool) *watch {
 	//nolint:forbidigo // only spans of time are measured, on the monotonic clock
-	return &watch{limit: limit, began: time.Now()}
+	return &watch{limit: limit, excused: excused, began: time.Now()}
 }
 
 func (w *watch) start(kill func()) (end func()) {
@@ -206,6 +217,9 @@ func (w *watch) start(kill func()) (end func()) {
 			case <-done:
 				return
 			case <-tick.C:
+				if w.excused() {
+					w.last.Store(int64(time.Since(w.began)))
+				}
 				quiet := time.Since(w.began) - time.Duration(w.last.Load())
 				if quiet > w.limit && w.waiting.Load() >= w.open.Load() {
 					kill()

@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"math"
 	"os"
@@ -52,8 +53,12 @@ func (e *Encoder) tableTiming(path string, p probe) (t *timing, ok bool) {
 	if err != nil {
 		return nil, false
 	}
+	size := info.Size()
+	if a := e.arriving(path); a != nil {
+		size = a.Total()
+	}
 	err = e.contained(func() error {
-		t, ok = readTables(file, info.Size(), p)
+		t, ok = readTables(file, size, p)
 		return nil
 	})
 	return t, ok && err == nil
@@ -110,28 +115,23 @@ func (s stream) track() uint32 {
 	return uint32(n)
 }
 
-// readMoov returns the body of the only moov box of a file that is whole and not fragmented.
+// readMoov returns the body of the only moov box of a file that is not fragmented and whole, or will be so when it has
+// arrived.
 func readMoov(file io.ReaderAt, fileSize int64) (moov []byte, movieScale float64, ok bool) {
 	at := int64(0)
 	for range tableBoxes {
-		var head [16]byte
-		if n, err := file.ReadAt(head[:], at); n < 8 {
-			if n > 0 || err == nil {
-				return nil, 0, false
-			}
+		kind, size, header, err := boxHead(file, at, fileSize)
+		if errors.Is(err, io.EOF) && at+8 <= fileSize { // the rest has not arrived
+			at = fileSize
 			break
 		}
-		size, header := int64(binary.BigEndian.Uint32(head[:])), int64(8)
-		switch size {
-		case 0:
-			size = fileSize - at
-		case 1:
-			size, header = int64(binary.BigEndian.Uint64(head[8:])), 16 //nolint:gosec // a negative one is refused below
+		if err != nil {
+			return nil, 0, false
 		}
 		if size < header || size > fileSize-at {
 			return nil, 0, false // cut off
 		}
-		switch string(head[4:8]) {
+		switch kind {
 		case "moof":
 			return nil, 0, false
 		case "moov":

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 )
 
@@ -33,8 +34,12 @@ const maxPackets = 12 * 3600 * 240
 
 // scan lists all packets of the chosen tracks. Headers lie about durations and rates; packets cannot.
 func (e *Encoder) scan(ctx context.Context, path string, p probe) (*timing, error) {
-	if t, ok := e.tableTiming(path, p); ok {
+	t, ok := e.tableTiming(path, p)
+	switch {
+	case ok:
 		return t, nil
+	case e.arriving(path) != nil:
+		return nil, commands.ErrNotAhead
 	}
 	return e.scanPackets(ctx, path, p)
 }

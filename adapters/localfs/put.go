@@ -9,10 +9,12 @@ import (
 	"io"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
 
+	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 )
 
@@ -36,7 +38,7 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader) (domain.Blob, 
 	if err != nil {
 		return domain.Blob{}, failed("store blob", key, err)
 	}
-	blob, err := s.fill(ctx, f, r)
+	blob, err := s.fill(ctx, f, r, s.watcher(r, temp))
 	if err == nil {
 		err = f.Sync()
 	}
@@ -54,9 +56,19 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader) (domain.Blob, 
 	return blob, nil
 }
 
+// watcher returns what tells a commands.FileWatcher how far its file has come.
+func (s *Store) watcher(r io.Reader, temp string) func(bytes int64) {
+	w, ok := r.(commands.FileWatcher)
+	if !ok {
+		return func(int64) {}
+	}
+	name := filepath.Join(s.dir, filepath.FromSlash(temp))
+	return func(bytes int64) { w.Stored(name, bytes) }
+}
+
 // fill copies r into f. Reading, writing and the digest are stages that run beside each other, so that the slowest alone
 // decides how long it takes.
-func (s *Store) fill(ctx context.Context, f *os.File, r io.Reader) (domain.Blob, error) {
+func (s *Store) fill(ctx context.Context, f *os.File, r io.Reader, stored func(bytes int64)) (domain.Blob, error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	free := make(chan *[]byte, buffers)
@@ -70,6 +82,7 @@ func (s *Store) fill(ctx context.Context, f *os.File, r io.Reader) (domain.Blob,
 				if err := out.write((*p.buf)[:p.n]); err != nil {
 					fail(err)
 				}
+				stored(out.size)
 			}
 			written <- p
 		}

@@ -59,7 +59,7 @@ func TestAFailedWriteEndsThePut(t *testing.T) {
 		t.Fatal(err)
 	}
 	endless := &counter{r: rand.NewChaCha8([32]byte{3})}
-	if _, err := s.fill(t.Context(), f, endless); !errors.Is(err, syscall.EBADF) {
+	if _, err := s.fill(t.Context(), f, endless, func(int64) {}); !errors.Is(err, syscall.EBADF) {
 		t.Error(err)
 	}
 	if endless.n > 64*bufferSize {
@@ -68,7 +68,7 @@ func TestAFailedWriteEndsThePut(t *testing.T) {
 	reason := errors.New("given up")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(reason)
-	if _, err := s.fill(ctx, f, endless); !errors.Is(err, reason) {
+	if _, err := s.fill(ctx, f, endless, func(int64) {}); !errors.Is(err, reason) {
 		t.Error(err)
 	}
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"time"
@@ -41,6 +44,11 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	})
 	slots := cmp.Or(a.cpus, runtime.NumCPU())
 	worker := &commands.Worker{Service: a.service, Encoder: encoder, Log: a.log, Slots: slots, CPUs: slots, Strained: strained(a.Data)}
+	if a.does(roleAPI) { // which the uploads come to
+		if err := a.addAhead(worker, encoder); err != nil {
+			return err
+		}
+	}
 	for _, topic := range messaging.TaskTopics() {
 		places := slots
 		if topic == messaging.TopicUrgent {
@@ -69,6 +77,20 @@ func (a *app) addTranscoder(ctx context.Context) error {
 			return nil
 		})
 	}
+	return nil
+}
+
+// addAhead lets work begin on uploads that are under way.
+func (a *app) addAhead(worker *commands.Worker, encoder *ffmpeg.Encoder) error {
+	ahead := &commands.Ahead{Worker: worker, Encoder: encoder, Encoding: a.encoding}
+	if !a.media.here {
+		ahead.Spool = filepath.Join(a.Data, "uploads")
+		if err := errors.Join(os.RemoveAll(ahead.Spool), os.MkdirAll(ahead.Spool, 0o700)); err != nil {
+			return fmt.Errorf("make a directory for uploads: %w", err)
+		}
+	}
+	a.service.Ahead = ahead
+	a.part(ahead.Run)
 	return nil
 }
 

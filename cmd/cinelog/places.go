@@ -240,7 +240,8 @@ type media struct {
 	commands.Blobs
 	web.Media
 
-	sum func(ctx context.Context, key string) (string, error)
+	sum  func(ctx context.Context, key string) (string, error)
+	here bool // as files of this machine
 	// url and origin are for storage that serves media itself.
 	url    func(domain.Blob) string
 	origin string
@@ -259,7 +260,7 @@ func (o *opener) openBlobs(ctx context.Context) (media, error) {
 		if s, err = keep(o, s, err); err != nil {
 			return media{}, err
 		}
-		return media{Blobs: s, Media: s, sum: s.Sum}, nil
+		return media{Blobs: s, Media: s, sum: s.Sum, here: true}, nil
 	}
 	s, err := o.openS3(ctx, at)
 	if err != nil {

@@ -1,0 +1,299 @@
+package ffmpeg
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cinelog/cinelog/commands"
+)
+
+var _ commands.FollowingEncoder = (*Encoder)(nil)
+
+// A source that is still arriving can be worked on where its table of samples stands before them: an MP4 file that was
+// written to be played while it comes ("fast start"). All that the inspection measures is in that table, so that nothing
+// has to be measured again when the rest is there.
+
+const (
+	// maxAhead bounds how long the head of a file may be before its table of samples.
+	maxAhead = maxMoov + (1 << 20)
+	// startSeconds is how much of a source is looked at by Inspect: the first pictures, at any sensible rate.
+	startSeconds = 4
+	// readAhead is by how many seconds of media FFmpeg reads beyond what comes out: decoders work on several pictures at once.
+	readAhead = 3
+)
+
+// Follow implements commands.FollowingEncoder.
+func (e *Encoder) Follow(path string, a commands.Arriving) (done func()) {
+	e.followed.Store(path, a)
+	return func() { e.followed.Delete(path) }
+}
+
+// arriving returns what is known of a file that still grows, nil for one that is whole.
+func (e *Encoder) arriving(path string) commands.Arriving {
+	a, _ := e.followed.Load(path)
+	arriving, _ := a.(commands.Arriving)
+	return arriving
+}
+
+// awaitStart returns when there is enough of a source to read its headers and look at its first pictures. ErrNotAhead.
+func (e *Encoder) awaitStart(ctx context.Context, path string) error {
+	a := e.arriving(path)
+	if a == nil {
+		return nil
+	}
+	if _, err := a.Wait(ctx, 4096); err != nil {
+		return err //nolint:wrapcheck // the caller's own
+	}
+	c, err := sniffStart(path)
+	if err != nil || c.demuxer != "mov" {
+		return fmt.Errorf("%w: %s", commands.ErrNotAhead, cmp.Or(c.demuxer, "no known format"))
+	}
+	if err := awaitTable(ctx, path, a); err != nil {
+		return err
+	}
+	needed, err := e.reach(path, a.Total(), 0, startSeconds)
+	if err != nil {
+		return err
+	}
+	_, err = a.Wait(ctx, needed)
+	return err //nolint:wrapcheck // the caller's own
+}
+
+// awaitTable waits for the movie header, and says ErrNotAhead where media stand before it.
+func awaitTable(ctx context.Context, path string, a commands.Arriving) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("open the source: %w", err)
+	}
+	defer file.Close()
+	for at := int64(0); at < maxAhead; {
+		if _, err := a.Wait(ctx, at+16); err != nil {
+			return err //nolint:wrapcheck // the caller's own
+		}
+		kind, size, header, err := boxHead(file, at, a.Total())
+		if err != nil || size < header || kind == "mdat" || kind == "moof" {
+			break
+		}
+		if at += size; kind == "moov" && at < maxAhead {
+			_, err := a.Wait(ctx, at)
+			return err //nolint:wrapcheck // the caller's own
+		}
+	}
+	return fmt.Errorf("%w: its table of samples does not come first", commands.ErrNotAhead)
+}
+
+// boxHead reads the head of a box of a file that has, or will have, so many bytes.
+func boxHead(file io.ReaderAt, at, total int64) (kind string, size, header int64, err error) {
+	var head [16]byte
+	n, err := file.ReadAt(head[:], at)
+	if n < 8 {
+		return "", 0, 0, cmp.Or(err, io.ErrUnexpectedEOF)
+	}
+	size, header = int64(binary.BigEndian.Uint32(head[:])), 8
+	switch {
+	case size == 0:
+		size = total - at
+	case size == 1 && n == len(head):
+		size, header = int64(binary.BigEndian.Uint64(head[8:])), 16 //nolint:gosec // the caller refuses a negative one
+	}
+	return string(head[4:8]), size, header, nil
+}
+
+// Needed implements commands.FollowingEncoder.
+func (e *Encoder) Needed(ctx context.Context, job commands.ChunkJob) (int64, error) {
+	a := e.arriving(job.Path)
+	if a == nil {
+		return 0, nil
+	}
+	p, err := e.probe(ctx, job.Path)
+	if err != nil {
+		return 0, err
+	}
+	c := job.Plan.Chunks[job.Chunk]
+	if c.Start+c.Frames >= job.Plan.Frames {
+		return a.Total(), nil
+	}
+	return e.reach(job.Path, a.Total(), p.video.track(), p.start+job.Plan.FrameRate.Seconds(c.Start+c.Frames))
+}
+
+// awaitChunk returns when what a chunk needs of its source has arrived.
+func (e *Encoder) awaitChunk(ctx context.Context, job commands.ChunkJob) error {
+	a := e.arriving(job.Path)
+	if a == nil {
+		return nil
+	}
+	needed, err := e.Needed(ctx, job)
+	if err == nil {
+		_, err = a.Wait(ctx, needed)
+	}
+	return err
+}
+
+// reach returns how many bytes from the beginning of a file hold a track, or all of them, up to a time of the file in
+// seconds, and what FFmpeg reads beyond it.
+func (e *Encoder) reach(path string, total int64, track uint32, seconds float64) (bytes int64, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, fmt.Errorf("open the source: %w", err)
+	}
+	defer file.Close()
+	err = e.contained(func() error {
+		moov, movieScale, ok := readMoov(file, total)
+		if !ok {
+			return commands.ErrNotAhead
+		}
+		return eachBox(moov, func(kind string, trak []byte, _ int) error {
+			if kind != "trak" || track != 0 && trackID(trak) != track {
+				return nil
+			}
+			tab, ok := parseTable(trak, movieScale)
+			ends, err := sampleEnds(findBox(trak, "mdia", "minf", "stbl"), tab)
+			switch plain := ok && err == nil; {
+			case !plain && track == 0:
+				return nil // not a track that is used, or the inspection says so
+			case !plain:
+				return commands.ErrNotAhead
+			}
+			tab.each(func(number uint32, decode, _, _ int64) bool {
+				bytes = max(bytes, ends[number-1])
+				return float64(decode+tab.shift)/tab.timescale <= seconds+readAhead
+			})
+			return nil
+		})
+	})
+	if err == nil && bytes == 0 {
+		err = commands.ErrNotAhead
+	}
+	return min(bytes, total), err
+}
+
+// sampleEnds returns where in the file each sample ends (ISO/IEC 14496-12, 8.7.4 and 8.7.5).
+func sampleEnds(stbl []byte, t table) ([]int64, error) {
+	perChunk := findBox(stbl, "stsc")
+	offsets, wide := findBox(stbl, "stco"), 4
+	if offsets == nil {
+		offsets, wide = findBox(stbl, "co64"), 8
+	}
+	if len(perChunk) < 20 || len(offsets) < 8 {
+		return nil, errMP4
+	}
+	runs := perChunk[8:]
+	runs = runs[:min(len(runs)/12, int(binary.BigEndian.Uint32(perChunk[4:])))*12]
+	places := offsets[8:]
+	places = places[:min(len(places)/wide, int(binary.BigEndian.Uint32(offsets[4:])))*wide]
+	ends := make([]int64, 0, t.count)
+	inChunk := 0
+	for chunk := uint32(1); len(places) > 0 && len(ends) < t.count; chunk++ {
+		for len(runs) > 0 && binary.BigEndian.Uint32(runs) <= chunk {
+			inChunk, runs = int(binary.BigEndian.Uint32(runs[4:])), runs[12:]
+		}
+		at := int64(binary.BigEndian.Uint32(places))
+		if wide == 8 {
+			at = int64(binary.BigEndian.Uint64(places)) //nolint:gosec // a negative one is behind all others
+		}
+		places = places[wide:]
+		for range min(inChunk, t.count-len(ends)) {
+			size := t.fixed
+			if t.sizes != nil {
+				size = t.sizes[len(ends)]
+			}
+			at += int64(size)
+			ends = append(ends, at)
+		}
+	}
+	if len(ends) != t.count {
+		return nil, errMP4
+	}
+	return ends, nil
+}
+
+// feed is a file that is given to a process as it arrives.
+type feed struct {
+	path     string
+	arriving commands.Arriving
+	starving atomic.Bool // the process waits for us
+}
+
+// pour writes the file to w until all of it has arrived, or w does not take more.
+func (f *feed) pour(ctx context.Context, w io.Writer) error {
+	file, err := os.Open(f.path)
+	if err != nil {
+		return fmt.Errorf("open the source: %w", err)
+	}
+	defer file.Close()
+	for at := int64(0); at < f.arriving.Total(); {
+		f.starving.Store(true)
+		arrived, err := f.arriving.Wait(ctx, at+1)
+		f.starving.Store(false)
+		if err != nil {
+			return err //nolint:wrapcheck // the caller's own
+		}
+		n, err := io.Copy(w, io.NewSectionReader(file, at, arrived-at))
+		if err != nil || n == 0 {
+			return nil //nolint:nilerr // it has read enough, or failed: its exit code says
+		}
+		at += n
+	}
+	return nil
+}
+
+// hungry says that the process waits for what has not arrived yet.
+func (f *feed) hungry() bool { return f != nil && f.starving.Load() }
+
+// into makes the feed the input of a command. begin, after its start, pours; what it returns ends that.
+func (f *feed) into(cmd *exec.Cmd) (begin func(ctx context.Context, fail func(error)) (end func()), err error) {
+	if f == nil {
+		return func(context.Context, func(error)) func() { return func() {} }, nil
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("make a pipe: %w", err)
+	}
+	cmd.Stdin = r
+	return func(ctx context.Context, fail func(error)) func() {
+		_ = r.Close() // the process has its own
+		ctx, cancel := context.WithCancel(ctx)
+		var pouring sync.WaitGroup
+		pouring.Go(func() {
+			defer w.Close()
+			if err := f.pour(ctx, w); err != nil && ctx.Err() == nil {
+				fail(err)
+			}
+		})
+		return func() { cancel(); pouring.Wait() }
+	}, nil
+}
+
+// fed returns the process with its input as it arrives, where that is the case.
+func (e *Encoder) fed(p process) process {
+	if a := e.arriving(p.input); a != nil {
+		p.feed = &feed{path: p.input, arriving: a}
+		p.input = ""
+	}
+	return p
+}
+
+// sniffStart is sniff for a file of which there is only the start.
+func sniffStart(path string) (container, error) {
+	head := make([]byte, 4096)
+	file, err := os.Open(path)
+	if err != nil {
+		return container{}, fmt.Errorf("open the source: %w", err)
+	}
+	defer file.Close()
+	n, err := io.ReadFull(file, head)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return container{}, fmt.Errorf("read the source: %w", err)
+	}
+	c, _ := sniffHead(slices.Clip(head[:n]))
+	return c, nil
+}

@@ -1,0 +1,249 @@
+package ffmpeg_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/cinelog/cinelog/adapters/ffmpeg"
+	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
+)
+
+// trickle is a source that arrives as late as it may: each byte when somebody waits for it, and none before.
+type trickle struct {
+	t       *testing.T
+	path    string
+	content []byte
+	end     int // of what ever arrives
+
+	mu   sync.Mutex
+	sent int
+}
+
+var errCutOff = errors.New("the sender is gone")
+
+func newTrickle(t *testing.T, source string) *trickle {
+	t.Helper()
+	content, err := os.ReadFile(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr := &trickle{t: t, path: filepath.Join(t.TempDir(), "arriving"), content: content, end: len(content)}
+	if err := os.WriteFile(tr.path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return tr
+}
+
+func (tr *trickle) Total() int64 { return int64(len(tr.content)) }
+
+func (tr *trickle) Wait(ctx context.Context, n int64) (int64, error) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if n := min(int(n), tr.end); n > tr.sent {
+		f, err := os.OpenFile(tr.path, os.O_APPEND|os.O_WRONLY, 0)
+		if err == nil {
+			_, err = f.Write(tr.content[tr.sent:n])
+			err = errors.Join(err, f.Close())
+		}
+		if err != nil {
+			return 0, err
+		}
+		tr.sent = n
+	}
+	if n > int64(tr.sent) && tr.sent < len(tr.content) {
+		return int64(tr.sent), errCutOff
+	}
+	return int64(tr.sent), ctx.Err()
+}
+
+// What is made of a source that is still arriving must be what would be made of it later, to the byte.
+func TestWhatIsMadeAheadIsWhatTheWholeFileGives(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	x264 := []string{"-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-c:a", "aac", "-movflags", "+faststart"}
+	for name, path := range map[string]string{
+		"b-frames": clip(t, "a.mp4", "testsrc2=s=320x180:r=30000/1001:d=20", append(x264, "-bf", "3", "-g", "45")...),
+		"variable": clip(t, "b.mp4", "testsrc2=s=320x180:r=30:d=20,select=not(mod(n\\,7))+not(mod(n\\,3))*lt(n\\,300)",
+			append(x264, "-vsync", "vfr", "-g", "20")...),
+		"QuickTime, encoded": clip(t, "c.mov", "testsrc2=s=320x180:r=25:d=20", "-c:v", "mpeg4", "-g", "50", "-movflags", "+faststart"),
+		"long GOPs":          clip(t, "d.mp4", "testsrc2=s=320x180:r=25:d=20", append(x264, "-bf", "2", "-g", "600")...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			info, err := e.Inspect(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			source := newTrickle(t, path)
+			defer e.Follow(source.path, source)()
+			ahead, err := e.Inspect(t.Context(), source.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(info, ahead); diff != "" {
+				t.Errorf("of the whole file (-) and ahead (+):\n%s", diff)
+			}
+			if source.sent > len(source.content)*3/4 {
+				t.Errorf("%d of %d bytes were needed to inspect it", source.sent, len(source.content))
+			}
+			plan := smallPlan(info)
+			for chunk := range plan.Chunks[:2] {
+				a, b := newRecorder(), newRecorder()
+				job := commands.ChunkJob{Path: path, Source: info, Plan: plan, Chunk: chunk, Threads: 1}
+				if err := e.EncodeChunk(t.Context(), job, a); err != nil {
+					t.Fatal(err)
+				}
+				job.Path = source.path
+				needed, err := e.Needed(t.Context(), job)
+				if err != nil || needed <= 0 {
+					t.Fatalf("chunk %d needs %d bytes: %v", chunk, needed, err)
+				}
+				if err := e.EncodeChunk(t.Context(), job, b); err != nil {
+					t.Fatalf("chunk %d with %d of %d bytes: %v", chunk, source.sent, len(source.content), err)
+				}
+				same(t, a, b)
+			}
+			if source.sent == len(source.content) {
+				t.Error("all of the file was needed for the first chunks")
+			}
+			if info.Audio != nil {
+				a, b := newRecorder(), newRecorder()
+				if err := e.EncodeAudio(t.Context(), commands.AudioJob{Path: path, Source: info, Plan: plan}, a); err != nil {
+					t.Fatal(err)
+				}
+				if err := e.EncodeAudio(t.Context(), commands.AudioJob{Path: source.path, Source: info, Plan: plan}, b); err != nil {
+					t.Fatal(err)
+				}
+				same(t, a, b)
+			}
+			if plan := domain.PlanTranscode(info); plan.Remuxed() != nil {
+				source := newTrickle(t, path)
+				defer e.Follow(source.path, source)()
+				a, b := newRecorder(), newRecorder()
+				if err := e.Remux(t.Context(), commands.RemuxJob{Path: path, Source: info, Plan: plan}, a); err != nil {
+					t.Fatal(err)
+				}
+				if err := e.Remux(t.Context(), commands.RemuxJob{Path: source.path, Source: info, Plan: plan}, b); err != nil {
+					t.Fatal(err)
+				}
+				same(t, a, b)
+			}
+		})
+	}
+}
+
+// same fails when two recordings differ.
+func same(t *testing.T, a, b *recorder) {
+	t.Helper()
+	if len(a.segments) == 0 {
+		t.Error("there is nothing to compare")
+	}
+	if diff := cmp.Diff(a.codecs, b.codecs); diff != "" {
+		t.Error(diff)
+	}
+	for name, init := range a.inits {
+		if !bytes.Equal(init, b.inits[name]) {
+			t.Errorf("%s: the init segments differ", name)
+		}
+	}
+	for name, segments := range a.segments {
+		if len(segments) != len(b.segments[name]) {
+			t.Errorf("%s: %d segments, %d ahead", name, len(segments), len(b.segments[name]))
+			continue
+		}
+		for i, s := range segments {
+			if !bytes.Equal(s.Data, b.segments[name][i].Data) || s.Duration != b.segments[name][i].Duration {
+				t.Errorf("%s: segment %d differs", name, i)
+			}
+		}
+	}
+}
+
+func TestSourcesThatMustBeWholeAreNotWorkedOnAhead(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	const source = "testsrc2=s=320x180:r=25:d=12"
+	x264 := []string{"-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast"}
+	cut := clip(t, "cut.mp4", source, append(x264, "-movflags", "+faststart")...)
+	for name, path := range map[string]string{
+		"table at the end": clip(t, "a.mp4", source, x264...),
+		"fragments":        clip(t, "b.mp4", source, append(x264, "-movflags", "+frag_keyframe+empty_moov")...),
+		"matroska":         clip(t, "c.mkv", source, x264...),
+		"no video":         titled(t),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tr := newTrickle(t, path)
+			if name == "no video" {
+				tr.content = bytes.Repeat([]byte("no video at all "), 1000)
+				tr.end = len(tr.content)
+			}
+			defer e.Follow(tr.path, tr)()
+			if _, err := e.Inspect(t.Context(), tr.path); !errors.Is(err, commands.ErrNotAhead) {
+				t.Errorf("inspected ahead: %v", err)
+			}
+			if tr.sent > len(tr.content)/2 && name != "matroska" {
+				t.Errorf("%d of %d bytes were waited for", tr.sent, len(tr.content))
+			}
+		})
+	}
+	t.Run("cut off", func(t *testing.T) {
+		t.Parallel()
+		info, err := e.Inspect(t.Context(), cut)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := domain.PlanTranscode(info)
+		tr := newTrickle(t, cut)
+		tr.end = len(tr.content) * 4 / 5
+		defer e.Follow(tr.path, tr)()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := e.Remux(ctx, commands.RemuxJob{Path: tr.path, Source: info, Plan: plan}, newRecorder()); !errors.Is(err, errCutOff) {
+			t.Errorf("the remux of what is cut off ended with %v", err)
+		}
+		last := commands.ChunkJob{Path: tr.path, Source: info, Plan: plan, Chunk: len(plan.Chunks) - 1}
+		if err := e.EncodeChunk(ctx, last, newRecorder()); !errors.Is(err, errCutOff) {
+			t.Errorf("the last chunk of what is cut off ended with %v", err)
+		}
+	})
+}
+
+func TestRealFilesAhead(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	taken := 0
+	for _, f := range mediaFiles(t) {
+		if f.expectation == "refuse" {
+			continue
+		}
+		tr := newTrickle(t, f.path)
+		done := e.Follow(tr.path, tr)
+		ahead, err := e.Inspect(t.Context(), tr.path)
+		done()
+		if errors.Is(err, commands.ErrNotAhead) {
+			continue
+		}
+		taken++
+		info, whole := e.Inspect(t.Context(), f.path)
+		if (err == nil) != (whole == nil) {
+			t.Errorf("%s: ahead %v, of the whole file %v", f.name, err, whole)
+		}
+		if diff := cmp.Diff(info, ahead); diff != "" {
+			t.Errorf("%s: of the whole file (-) and ahead (+):\n%s", f.name, diff)
+		}
+	}
+	t.Logf("%d files can be worked on ahead", taken)
+	if taken < 5 {
+		t.Error("hardly any real file can be worked on ahead")
+	}
+}
