@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,6 +17,10 @@ import (
 //
 //	remuxed/LENGTH  a source that browsers play as it is
 //	playable_s      seconds from the last byte to the first playlist
+//
+//	slow_link/KIND  a source that takes as long to come as it lasts, 30 s
+//	playable_s      the same
+//	ahead           chunks that were encoded by then
 //
 //	encoded/CODEC        any other source
 //	of_first_4_s         the same as a part of what one bare FFmpeg process takes for all renditions of the first 4 s
@@ -31,9 +36,31 @@ func BenchmarkPlayable(b *testing.B) {
 			ffmpegRun(b, "-stream_loop", strconv.Itoa(length.times-1), "-i", clip, "-c", "copy", "-movflags", "+faststart", path)
 			var took []float64
 			for b.Loop() {
-				took = append(took, playableAfter(b, binary, path).Seconds())
+				after, _ := playableAfter(b, binary, path, 0)
+				took = append(took, after.Seconds())
 			}
 			b.ReportMetric(0, "ns/op")
+			reportMedian(b, took, "playable_s")
+		})
+	}
+	for _, source := range []struct {
+		name string
+		args []string
+	}{
+		{"remuxed", []string{"-c", "copy"}},
+		{"encoded", []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-c:a", "copy"}},
+	} {
+		b.Run("slow_link/"+source.name, func(b *testing.B) {
+			const seconds = 30
+			path := filepath.Join(b.TempDir(), "clip.mp4")
+			ffmpegRun(b, append(append([]string{"-t", strconv.Itoa(seconds), "-i", clip}, source.args...), "-movflags", "+faststart", path)...)
+			var took, ahead []float64
+			for b.Loop() {
+				after, chunks := playableAfter(b, binary, path, seconds*time.Second)
+				took, ahead = append(took, after.Seconds()), append(ahead, float64(chunks))
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(median(ahead), "ahead")
 			reportMedian(b, took, "playable_s")
 		})
 	}
@@ -51,7 +78,7 @@ func BenchmarkPlayable(b *testing.B) {
 			var took, part []float64
 			for b.Loop() {
 				var ours, bare time.Duration
-				inTurns(len(part), func() { ours = playableAfter(b, binary, path) }, func() { bare, _ = throughFFmpeg(b, path, 4) })
+				inTurns(len(part), func() { ours, _ = playableAfter(b, binary, path, 0) }, func() { bare, _ = throughFFmpeg(b, path, 4) })
 				took = append(took, ours.Seconds())
 				part = append(part, ours.Seconds()/bare.Seconds())
 			}
@@ -62,16 +89,17 @@ func BenchmarkPlayable(b *testing.B) {
 	}
 }
 
-func ffmpegRun(b *testing.B, args ...string) {
-	b.Helper()
-	cmd := exec.CommandContext(b.Context(), "ffmpeg", append([]string{"-nostdin", "-v", "error", "-y"}, args...)...)
+func ffmpegRun(tb testing.TB, args ...string) {
+	tb.Helper()
+	cmd := exec.CommandContext(tb.Context(), "ffmpeg", append([]string{"-nostdin", "-v", "error", "-y"}, args...)...)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		b.Fatalf("ffmpeg: %v: %s", err, out)
+		tb.Fatalf("ffmpeg: %v: %s", err, out)
 	}
 }
 
-// playableAfter uploads a file to a new server and returns the time from its last byte to the first playlist.
-func playableAfter(b *testing.B, binary, path string) time.Duration {
+// playableAfter uploads a file to a new server, over a link that takes so long, and returns the time from its last byte to
+// the first playlist, and how many chunks were recorded with the upload.
+func playableAfter(b *testing.B, binary, path string, link time.Duration) (after time.Duration, ahead int) {
 	b.Helper()
 	s := startServer(b, binary)
 	defer s.stop()
@@ -86,6 +114,9 @@ func playableAfter(b *testing.B, binary, path string) time.Duration {
 		b.Fatal(err)
 	}
 	body := &lastByte{r: f}
+	if link > 0 {
+		body.r = &slowLink{r: f, piece: int(info.Size()/int64(link/slowTick)) + 1, next: time.Now()}
+	}
 	if err := s.put(b.Context(), id, filepath.Base(path), body, info.Size()); err != nil {
 		b.Fatal(err)
 	}
@@ -103,11 +134,33 @@ func playableAfter(b *testing.B, binary, path string) time.Duration {
 		_ = answer.Body.Close()
 		if answer.StatusCode == http.StatusOK {
 			took := time.Duration(time.Now().UnixNano() - body.at.Load())
-			b.Log("what happened:" + s.timeline(b.Context(), id))
-			return took
+			happened := s.timeline(b.Context(), id)
+			b.Log("what happened:" + happened)
+			return took, strings.Count(happened, " 0s chunk_transcoded")
 		}
 		<-tick.C
 	}
+}
+
+// slowTick is how often a slow link brings something.
+const slowTick = 50 * time.Millisecond
+
+// slowLink is a link that brings a piece with each tick.
+type slowLink struct {
+	r     io.Reader
+	piece int
+	left  int
+	next  time.Time
+}
+
+func (s *slowLink) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		time.Sleep(time.Until(s.next))
+		s.next, s.left = s.next.Add(slowTick), s.piece
+	}
+	n, err := s.r.Read(p[:min(len(p), s.left)])
+	s.left -= n
+	return n, err
 }
 
 // lastByte remembers when the newest bytes were read.
