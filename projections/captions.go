@@ -27,7 +27,7 @@ func Caption(p Playback, name string) (domain.CaptionAdded, error) {
 
 // captionGroup writes the EXT-X-MEDIA tags of the captions, and returns the attribute that names their group.
 func captionGroup(b *strings.Builder, p Playback, uri func(string) string) (attribute string) {
-	taken := map[string]bool{}
+	taken, chosen := map[string]bool{}, map[string]bool{}
 	for _, c := range p.Captions {
 		label := cmp.Or(quotable(c.Label), cmp.Or(languageTag(c.Language), "und"))
 		name := label
@@ -35,8 +35,10 @@ func captionGroup(b *strings.Builder, p Playback, uri func(string) string) (attr
 			name = fmt.Sprintf("%s (%d)", label, n)
 		}
 		taken[name] = true
-		fmt.Fprintf(b, "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"captions\",NAME=\"%s\",%sDEFAULT=NO,AUTOSELECT=YES,FORCED=NO,URI=\"%s\"\n",
-			name, languageAttribute(c.Language), uri(captionsPrefix+CaptionName(c)))
+		tag := languageTag(c.Language) // players choose by it: one of each, see audioGroup
+		fmt.Fprintf(b, "#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"captions\",NAME=\"%s\",%sDEFAULT=NO,AUTOSELECT=%s,FORCED=NO,URI=\"%s\"\n",
+			name, languageAttribute(c.Language), yes(!chosen[tag]), uri(captionsPrefix+CaptionName(c)))
+		chosen[tag] = true
 		attribute = `,SUBTITLES="captions"`
 	}
 	return attribute

@@ -16,6 +16,15 @@ func twice(t *testing.T, c clip) {
 	c.replace(t, "master.m3u8", string(line), string(line)+"\n"+string(line))
 }
 
+// member adds an EXT-X-MEDIA of audio behind the one that is there.
+func member(attributes string) func(*testing.T, clip) {
+	return func(t *testing.T, c clip) {
+		t.Helper()
+		line := string(bytes.Split(c["master.m3u8"], []byte("\n"))[3])
+		c.replace(t, "master.m3u8", line, line+"\n#EXT-X-MEDIA:TYPE=AUDIO,"+attributes+`,CHANNELS="2",URI="audio2.m3u8"`)
+	}
+}
+
 func dropLines(with string) func(*testing.T, clip) {
 	return func(_ *testing.T, c clip) {
 		var kept []string

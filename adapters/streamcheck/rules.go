@@ -55,6 +55,9 @@ func multivariantRules() []rule {
 	return []rule{
 		{"RFC 8216, 4.3.4.1", Error, "EXT-X-MEDIA has TYPE, GROUP-ID and NAME, and URI as its type asks", "add the attribute", mediaIsComplete},
 		{"RFC 8216, 4.3.4.1.1", Error, "names in a group are unique, one member at most is the default", "rename it, or leave one DEFAULT=YES", groupsAreSound},
+		{"RFC 8216, 4.3.4.1.1", Error, "groups of one type have the same members, but for URI and CHANNELS", "list every member in each group", groupsAreAlike},
+		{"RFC 8216, 4.3.4.1.1", Warning, "members that are AUTOSELECT=YES differ in language or purpose", "write AUTOSELECT=YES for one of them", selectedOnesDiffer},
+		{"RFC 8216, 4.3.4.1", Error, "LANGUAGE is a language tag of RFC 5646", "write a tag such as en or pt-BR; \"und\" where it is not known", languagesAreTags},
 		{"RFC 8216, 4.3.4.2", Error, "EXT-X-STREAM-INF has BANDWIDTH and an address after it", "add what is missing", variantsAreComplete},
 		{"RFC 8216, 4.3.4.2", Error, "a group that is named is there", "add an EXT-X-MEDIA with that GROUP-ID, or drop the attribute", groupsAreThere},
 		{"RFC 8216, 4.3.4.2", Error, "CLOSED-CAPTIONS=NONE is on all variants or on none", "write it on all", captionsNoneOnAll},

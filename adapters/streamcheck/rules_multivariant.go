@@ -25,25 +25,6 @@ func mediaIsComplete(p *presentation, r *reporter) {
 	})
 }
 
-func groupsAreSound(p *presentation, r *reporter) {
-	type key struct{ kind, group, name string }
-	names, defaults := map[key]bool{}, map[key]bool{}
-	p.eachRendition(func(m *rendition) {
-		k := key{m.attributes["TYPE"], m.attributes["GROUP-ID"], m.attributes["NAME"]}
-		if names[k] {
-			r.found(m.place, "a NAME of its own in the group", "NAME=%q again", k.name)
-		}
-		names[k] = true
-		if m.attributes["DEFAULT"] == "YES" {
-			k.name = ""
-			if defaults[k] {
-				r.found(m.place, "one DEFAULT=YES in a group", "a second one")
-			}
-			defaults[k] = true
-		}
-	})
-}
-
 func variantsAreComplete(p *presentation, r *reporter) {
 	p.eachVariant(func(v *variant) {
 		if n, ok := v.number("BANDWIDTH"); !ok || n <= 0 {
