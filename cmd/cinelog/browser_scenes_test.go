@@ -47,3 +47,30 @@ func (b *tab) readCaptions(clip string) {
 		b.t.Errorf("the cue is %q", cue)
 	}
 }
+
+// chooseLanguage gives a clip a second track of sound, uploads it and hears that one in the player.
+func (b *tab) chooseLanguage(clip string) {
+	dubbed := filepath.Join(b.t.TempDir(), "Dubbed.mkv")
+	convert(b.t, "-i", "file:"+clip, "-f", "lavfi", "-i", "sine=f=440:d=5", "-map", "0:v", "-map", "0:a", "-map", "1", "-c:v", "copy", "-c:a", "aac",
+		"-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=ger", "file:"+dubbed)
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{dubbed}))
+	b.waitFor(`document.querySelector('#uploads li').dataset.look === 'ready'`)
+	b.do(chromedp.Click(chromedp.CSS("#uploads a")))
+	b.waitFor(`document.querySelector('video')?.currentTime > 0.5`)
+	b.waitFor(`document.querySelector('#sound').options.length === 2 && !document.querySelector('#sound').parentElement.hidden`)
+	if got := evaluate[string](b, `[...document.querySelector('#sound').options].map((o) => o.text).join(', ') + ': ' + document.querySelector('#sound').value`); got != "English, German: 0" {
+		b.t.Errorf("there is to choose %q", got)
+	}
+	heard := func() bool {
+		return evaluate[bool](b, `performance.getEntriesByType('resource').some((r) => /audio-2-[^/]*\/audio-2\/\d+\.m4s/.test(r.name))`)
+	}
+	if heard() {
+		b.t.Error("the other language was loaded before it was chosen")
+	}
+	b.do(chromedp.Evaluate[chromedp.Void](`(s => { s.value = '1'; s.dispatchEvent(new Event('change')); document.querySelector('video').currentTime = 1; })(document.querySelector('#sound')), undefined`))
+	b.waitFor(`performance.getEntriesByType('resource').some((r) => /audio-2-[^/]*\/audio-2\/\d+\.m4s/.test(r.name))`)
+	b.waitFor(`document.querySelector('video').currentTime > 2 && document.querySelector('#sound').value === '1'`)
+	if evaluate[bool](b, `!document.querySelector('.trouble').hidden`) {
+		b.t.Error("playback stopped")
+	}
+}

@@ -48,6 +48,7 @@ func TestThePage(t *testing.T) {
 	visit("a dropped file plays while it is encoded", "/", func(b *tab) { b.watchWhileEncoding(long) })
 	visit("it asks once a second, and never unseen", "/", (*tab).askGently)
 	visit("captions of the file are shown", "/", func(b *tab) { b.readCaptions(clip) })
+	visit("another language can be chosen", "/", func(b *tab) { b.chooseLanguage(clip) })
 	deleteAll(t, server)
 	visit("it asks nothing while nothing is in work", "/", (*tab).restWhenIdle)
 }

@@ -1,10 +1,10 @@
-// Playing with hls.js, and the choice of the quality. Chromium says "maybe" to native HLS and then plays it badly, so
+// Playing with hls.js, and the choice of the quality and the sound. Chromium says "maybe" to native HLS and then plays it badly, so
 // hls.js comes first where it works.
 import {announce, button, el} from './dom.js';
 import {seekStrip} from './storyboard.js';
 
 /** play puts a player on the stage and returns a function that takes it away. */
-export function play(stage, quality, video) {
+export function play(stage, quality, sound, video) {
   const element = el('video', {controls: true, playsInline: true, autoplay: true, 'aria-label': video.title});
   const [shape] = video.renditions;
   if (shape) element.style.aspectRatio = `${shape.width} / ${shape.height}`; // so that nothing moves when it loads
@@ -16,6 +16,7 @@ export function play(stage, quality, video) {
   if (!Hls?.isSupported()) {
     element.src = video.playback.hls;
     quality.parentElement.remove();
+    sound.parentElement.remove();
     return () => { element.removeAttribute('src'); element.load(); };
   }
   const hls = new Hls();
@@ -23,6 +24,7 @@ export function play(stage, quality, video) {
   hls.on(Hls.Events.LEVEL_SWITCHED, (_, {level}) => {
     quality.options[0].textContent = hls.autoLevelEnabled ? `Auto (${nameOf(hls.levels[level])})` : 'Auto';
   });
+  soundChoices(hls, sound, video);
   let mended = -Infinity;
   hls.on(Hls.Events.ERROR, (_, error) => {
     if (!error.fatal) return;
@@ -51,15 +53,20 @@ export function play(stage, quality, video) {
   };
   const stop = () => hls.destroy();
   /**
-   * more says that the video is complete: a source that was played as it is has other qualities by then. They are loaded when
-   * somebody wants to choose, or when the network is too slow for this one; until then nothing disturbs the playback.
+   * more says that the video is complete: a source that was played as it is has other qualities by then, and other tracks of
+   * sound. They are loaded when somebody wants to choose, or when the network is too slow for this quality; until then nothing
+   * disturbs the playback.
    */
   stop.more = (complete) => {
-    if (hls.levels.length >= complete.renditions.length) return;
+    const tracks = complete.audio.filter((a) => a.status === 'encoded').length;
+    if (hls.levels.length >= complete.renditions.length && hls.audioTracks.length >= tracks) return;
+    sound.parentElement.hidden = tracks < 2;
     const once = new AbortController();
     const load = () => { once.abort(); reload(); };
-    quality.addEventListener('pointerdown', load, {signal: once.signal});
-    quality.addEventListener('focus', load, {signal: once.signal});
+    for (const choice of [quality, sound]) {
+      choice.addEventListener('pointerdown', load, {signal: once.signal});
+      choice.addEventListener('focus', load, {signal: once.signal});
+    }
     element.addEventListener('waiting', load, {signal: once.signal});
     if (element.paused) load();
   };
@@ -75,4 +82,30 @@ function choices(hls, quality) {
   quality.replaceChildren(el('option', {value: '-1', textContent: 'Auto'}),
     ...options.map((o) => el('option', {value: String(o.index), textContent: o.text})));
   quality.onchange = () => { hls.nextLevel = Number(quality.value); };
+}
+
+/** soundChoices lists the tracks of sound where there are several, and keeps what was chosen when they are loaded again. */
+function soundChoices(hls, sound, video) {
+  const {Events} = window.Hls;
+  let chosen = null;
+  hls.on(Events.AUDIO_TRACKS_UPDATED, (_, {audioTracks}) => {
+    sound.replaceChildren(...audioTracks.map((t, index) => el('option', {value: String(index), textContent: soundName(t, video)})));
+    const before = audioTracks.findIndex((t) => t.name === chosen);
+    if (before >= 0) hls.audioTrack = before;
+    sound.value = String(hls.audioTrack);
+    sound.parentElement.hidden = audioTracks.length < 2;
+  });
+  hls.on(Events.AUDIO_TRACK_SWITCHED, (_, {id}) => { sound.value = String(id); });
+  sound.onchange = () => {
+    hls.audioTrack = Number(sound.value);
+    chosen = hls.audioTracks[hls.audioTrack].name;
+  };
+}
+
+/** soundName is the track's own title, or its language in the language of the page. */
+function soundName(track, video) {
+  const told = video.audio.find((a) => a.name === nameOf({uri: track.url}));
+  if (!told || told.label || told.language === 'und') return track.name;
+  const language = new Intl.DisplayNames(['en'], {type: 'language'}).of(told.language);
+  return told.kind ? `${language}, ${told.kind}` : language;
 }

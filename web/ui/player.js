@@ -39,7 +39,7 @@ export async function show(id, focus) {
     describe(view, video);
     if (video.playback && !playing) {
       playing = true;
-      stopPlaying = play(view.stage, view.quality, video);
+      stopPlaying = play(view.stage, view.quality, view.sound, video);
       whole = video.status === 'ready';
     } else if (playing && !whole && video.status === 'ready') {
       whole = true;
@@ -81,8 +81,10 @@ function newView(id) {
   view.message = el('p', {className: 'bad', role: 'status'});
   view.quality = el('select', {id: 'quality'});
   view.qualityLabel = el('label', {className: 'pick', hidden: true}, 'Quality ', view.quality);
+  view.sound = el('select', {id: 'sound'});
+  view.soundLabel = el('label', {className: 'pick', hidden: true}, 'Sound ', view.sound);
   view.copy = button('Copy stream address', () => copy(view.copy, `${location.origin}/play/${id}/master.m3u8`));
-  view.tools = el('div', {className: 'tools', hidden: true}, view.qualityLabel, view.copy, button('Delete', () => remove(id, view)));
+  view.tools = el('div', {className: 'tools', hidden: true}, view.qualityLabel, view.soundLabel, view.copy, button('Delete', () => remove(id, view)));
   view.tags = el('p', {className: 'tags'});
   view.text = el('p', {className: 'text'});
   view.renditions = el('tbody');

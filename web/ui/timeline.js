@@ -10,7 +10,9 @@ const told = {
   transcode_planned: ([{plan}]) => ['Planned', `${plan.rungs.map((r) => r.name).join(', ')} in ${count(plan.chunks.length, 'chunk')}`],
   chunk_transcoded: (all) => ['Encoded', `chunk ${spans(all.map((d) => d.chunk + 1))}`],
   source_remuxed: (all) => ['Source taken over', all.at(-1).final ? 'to the end' : `part ${spans(all.map((d) => d.part + 1))}`],
-  audio_transcoded: (all) => ['Sound encoded', all.at(-1).final ? 'to the end' : `part ${spans(all.map((d) => d.part + 1))}`],
+  audio_transcoded: (all) => [`Sound${all[0].track ? ` ${all[0].track + 1}` : ''} encoded`,
+    all.at(-1).final ? 'to the end' : `part ${spans(all.map((d) => d.part + 1))}`],
+  audio_left_out: ([d]) => [`Sound ${d.track + 1} left out`, d.failure.detail],
   poster_produced: () => ['Poster made', ''],
   storyboard_produced: () => ['Preview images made', ''],
   preview_produced: () => ['Moving preview made', ''],
@@ -28,7 +30,7 @@ export function timeline(list, events) {
   const groups = [];
   for (const event of events) {
     const last = groups.at(-1);
-    if (last && last[0].type === event.type) last.push(event); else groups.push([event]);
+    if (last && last[0].type === event.type && last[0].data.track === event.data.track) last.push(event); else groups.push([event]);
   }
   const start = events.length ? Date.parse(events[0].time) : 0;
   list.replaceChildren(...groups.map((group) => {
