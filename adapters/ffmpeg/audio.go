@@ -58,7 +58,7 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 	if a.flushed < a.total-a.plan.FrameRate.Seconds(a.plan.LongestSegment()) {
 		return fmt.Errorf("encode the sound: %.3f of %.3f s came out: %s", a.flushed, a.total, res.stderr)
 	}
-	return nil
+	return a.last(ctx)
 }
 
 // audioOutput cuts the track into segments that begin as near as a frame of 1,024 samples allows to the segments of
@@ -131,7 +131,8 @@ func (a *audioOutput) add(ctx context.Context, f *fragment) error {
 	return nil
 }
 
-// flush hands the segment before on and holds this one back, because only the one after it tells whether it is the last.
+// flush hands the segment before on and holds this one back, because only the one after it tells whether it is the last. That
+// one is not handed on before FFmpeg has ended well: of what cannot be decoded silence comes out, and then an error.
 func (a *audioOutput) flush(ctx context.Context) error {
 	held := a.held
 	seconds := float64(a.end-a.start) / a.rate
@@ -158,6 +159,10 @@ func (a *audioOutput) finish(ctx context.Context) error {
 	if a.held == nil {
 		return fmt.Errorf("%w: no sound came out", errMP4)
 	}
+	return nil
+}
+
+func (a *audioOutput) last(ctx context.Context) error {
 	a.held.Last = true
 	return a.out.Segment(ctx, a.name, *a.held) //nolint:wrapcheck // the callee's
 }

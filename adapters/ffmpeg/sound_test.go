@@ -1,9 +1,11 @@
 package ffmpeg_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -138,13 +140,19 @@ func pitch(t *testing.T, path string) float64 {
 	return rates[len(rates)/2] * 48_000 / 2
 }
 
-// A track that is nothing but noise is a fault of the source, and of that track alone.
+// A track that no decoder takes is a fault of the source, and of that track alone.
 func TestATrackThatCannotBeDecodedIsRefusedAlone(t *testing.T) {
 	t.Parallel()
 	e := newEncoder(t, ffmpeg.Options{})
-	good := withTracks(t, "a.mkv", 2, "-c:a:1", "flac")
-	bad := filepath.Join(t.TempDir(), "bad.mkv")
-	runFFmpeg(t, "-v", "error", "-i", good, "-map", "0", "-c", "copy", "-bsf:a:1", "noise=amount=1", bad)
+	bad := withTracks(t, "a.mkv", 2, "-c:a:1", "pcm_s16le", "-filter:a:1", "volume=0")
+	file, err := os.ReadFile(bad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = bytes.Replace(file, []byte("A_PCM/INT/LIT"), []byte("A_AC3\x00\x00\x00\x00\x00\x00\x00\x00"), 1) // which never is all zeros
+	if err := os.WriteFile(bad, file, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	info, err := e.Inspect(t.Context(), bad)
 	if err != nil {
 		t.Fatal(err)
@@ -153,9 +161,13 @@ func TestATrackThatCannotBeDecodedIsRefusedAlone(t *testing.T) {
 	if err := e.EncodeAudio(t.Context(), commands.AudioJob{Path: bad, Source: info, Plan: plan}, newRecorder()); err != nil {
 		t.Errorf("the good one: %v", err)
 	}
-	err = e.EncodeAudio(t.Context(), commands.AudioJob{Path: bad, Source: info, Plan: plan, Track: 1}, newRecorder())
+	r := newRecorder()
+	err = e.EncodeAudio(t.Context(), commands.AudioJob{Path: bad, Source: info, Plan: plan, Track: 1}, r)
 	if f, ok := errors.AsType[*domain.Failure](err); !ok || f.Code != domain.Malformed {
 		t.Errorf("the bad one: %v", err)
+	}
+	if slices.ContainsFunc(r.segments["audio-2"], func(s commands.MediaSegment) bool { return s.Last }) {
+		t.Error("silence was handed out as if it were all of the track")
 	}
 }
 
