@@ -249,7 +249,7 @@ func LiveBlobs(events []domain.Recorded, now time.Time) []domain.Blob {
 		case domain.CaptionRemoved:
 			delete(captions, caption{name: e.Language})
 		case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.VideoUploaded,
-			domain.TranscodeRequested, domain.SourceInspected, domain.SourceRejected, domain.TranscodePlanned,
+			domain.TranscodeRequested, domain.SourceInspected, domain.SourceRejected, domain.TranscodePlanned, domain.AudioLeftOut,
 			domain.RenditionProduced, domain.TranscodeFailed, domain.VideoPublished, domain.VideoUnpublished,
 			domain.VideoDeleted:
 		}

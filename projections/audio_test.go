@@ -157,8 +157,14 @@ func TestTitlesOfSoundCannotBreakPlaylists(t *testing.T) {
 func TestTheCatalogListsTracksOfSound(t *testing.T) {
 	t.Parallel()
 	events := []domain.Event{
-		created(domain.PublishAuto), domain.VideoUploaded{Attempt: 1}, inFive(1), chunkDone(1, 0), heard(1, 1, 0),
-		domain.AudioLeftOut{Attempt: 1, Track: 0}, heard(1, 2, 0), heard(1, 2, 1),
+		created(domain.PublishAuto),
+		domain.VideoUploaded{Attempt: 1},
+		inFive(1),
+		chunkDone(1, 0),
+		heard(1, 1, 0),
+		domain.AudioLeftOut{Attempt: 1, Track: 0},
+		heard(1, 2, 0),
+		heard(1, 2, 1),
 	}
 	fold := func(n int) projections.Video {
 		var recorded []domain.Recorded

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func withTracks(t *testing.T, file string, tracks int, args ...string) string {
 		all = append(all, "-f", "lavfi", "-i", fmt.Sprintf("sine=f=%d:d=3:r=48000", 300+100*i))
 	}
 	for i := range tracks + 1 {
-		all = append(all, "-map", fmt.Sprint(i))
+		all = append(all, "-map", strconv.Itoa(i))
 	}
 	runFFmpeg(t, append(append(append(all, "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"), args...), path)...)
 	return path
