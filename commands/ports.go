@@ -113,6 +113,7 @@ type TaskKind string
 // The kinds of work, in the order in which a video needs them.
 const (
 	TaskInspect  TaskKind = "inspect"
+	TaskMeasure  TaskKind = "measure" // see which rungs add something
 	TaskChunk    TaskKind = "chunk"
 	TaskRemux    TaskKind = "remux" // serve the source's own pictures
 	TaskAudio    TaskKind = "audio"
@@ -147,6 +148,8 @@ const (
 type Encoder interface {
 	// Inspect measures a source. It decodes its start: headers lie.
 	Inspect(ctx context.Context, path string) (domain.SourceInfo, error)
+	// Measure looks at some seconds of a source, so that rungs that add nothing can be left out.
+	Measure(ctx context.Context, job MeasureJob) (domain.Complexity, error)
 	// EncodeChunk encodes one chunk for all rungs of the plan in one process and hands the pieces to out. It returns
 	// nil only if every rung got exactly the frames that the plan says and the first and last segments decode.
 	EncodeChunk(ctx context.Context, job ChunkJob, out Output) error
@@ -162,6 +165,13 @@ type Encoder interface {
 	// Frame gives a JPEG of the last picture that is shown at or before a time, in seconds from the first picture of group,
 	// which begins with a keyframe; at most width pixels wide.
 	Frame(ctx context.Context, init, group []byte, at float64, width int) ([]byte, error)
+}
+
+// MeasureJob says what Measure is to look at.
+type MeasureJob struct {
+	Path   string
+	Source domain.SourceInfo
+	Plan   domain.Plan // with every rung of the ladder
 }
 
 // ChunkJob says what EncodeChunk is to make.

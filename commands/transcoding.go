@@ -41,7 +41,7 @@ func (p *Transcoding) Handle(ctx context.Context, r domain.Recorded) error {
 	case domain.SourceInspected:
 		return p.plan(ctx, r, e.Attempt)
 	case domain.TranscodePlanned:
-		return p.encode(ctx, id, e.Attempt)
+		return p.encode(ctx, id, e)
 	case domain.RenditionProduced:
 		return p.complete(ctx, id, e)
 	case domain.StoryboardProduced:
@@ -113,8 +113,10 @@ func (p *Transcoding) decide(ctx context.Context, r domain.Recorded, d func(doma
 	return err
 }
 
-// encode sends what is still to be done of a plan.
-func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, attempt int) error {
+// encode sends what is still to be done of a plan. What an open plan has beside its rungs is sent with it, and the chunks
+// with the plan that follows it.
+func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, e domain.TranscodePlanned) error {
+	attempt := e.Attempt
 	v, err := p.Service.load(ctx, id)
 	if err != nil {
 		return err
@@ -133,11 +135,19 @@ func pieces(v domain.Video, attempt int) (tasks []Task) {
 	}
 	id := v.ID
 	remuxed := v.Run.Plan.Remuxed() != nil
-	if v.NeedsRemux(attempt) == nil {
+	follows := e.Plan.Complexity != nil
+	if v.NeedsRemux(attempt) == nil && !follows {
 		tasks = append(tasks, Task{Kind: TaskRemux, Video: id, Attempt: attempt, Priority: PriorityFirst})
 	}
+	if v.NeedsMeasure(attempt) == nil {
+		priority := PriorityFirst
+		if remuxed {
+			priority = PrioritySoon
+		}
+		tasks = append(tasks, Task{Kind: TaskMeasure, Video: id, Attempt: attempt, Priority: priority})
+	}
 	for chunk := range v.Run.Plan.Chunks {
-		if v.NeedsChunk(attempt, chunk) != nil {
+		if e.Plan.Open || v.NeedsChunk(attempt, chunk) != nil {
 			continue
 		}
 		priority := PrioritySoon - bits.Len(uint(chunk))
@@ -149,7 +159,7 @@ func pieces(v domain.Video, attempt int) (tasks []Task) {
 	for track := range v.Run.Audio {
 		audio := Task{Kind: TaskAudio, Video: id, Attempt: attempt, Track: track, Priority: PriorityRest}
 		switch {
-		case v.NeedsAudio(attempt, track) != nil:
+		case follows, v.NeedsAudio(attempt, track) != nil:
 		case track == 0:
 			audio.Priority = PriorityFirst
 			tasks = slices.Insert(tasks, min(1, len(tasks)), audio)
@@ -157,7 +167,7 @@ func pieces(v domain.Video, attempt int) (tasks []Task) {
 			tasks = append(tasks, audio)
 		}
 	}
-	if v.NeedsCaptions(attempt) == nil {
+	if v.NeedsCaptions(attempt) == nil && !follows {
 		tasks = append(tasks, Task{Kind: TaskCaptions, Video: id, Attempt: attempt, Priority: PriorityRest})
 	}
 	return tasks

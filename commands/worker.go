@@ -82,6 +82,8 @@ func (w *Worker) do(ctx context.Context, t Task) error {
 	switch t.Kind {
 	case TaskInspect:
 		return w.inspect(ctx, t)
+	case TaskMeasure:
+		return w.measure(ctx, t)
 	case TaskChunk:
 		return w.chunk(ctx, t)
 	case TaskRemux:
@@ -117,6 +119,8 @@ func describe(t Task) string {
 	switch t.Kind {
 	case TaskInspect:
 		return "inspecting the source"
+	case TaskMeasure:
+		return "measuring the pictures"
 	case TaskChunk:
 		return fmt.Sprintf("encoding chunk %d", t.Chunk)
 	case TaskRemux:
@@ -147,6 +151,8 @@ func (w *Worker) fail(ctx context.Context, t Task, f domain.Failure) error {
 			return v.RefuseRemux(t.Attempt, f.Error())
 		case t.Kind == TaskAudio:
 			return v.LeaveAudioOut(t.Attempt, t.Track, f)
+		case t.Kind == TaskMeasure: // without it every rung is made
+			return v.ChooseRungs(t.Attempt, domain.Complexity{})
 		}
 		return v.FailTranscode(t.Attempt, f)
 	})
@@ -188,6 +194,35 @@ func (w *Worker) inspect(ctx context.Context, t Task) error {
 		return err
 	}
 	return w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordInspection(t.Attempt, info) })
+}
+
+// measure sees which rungs add something. What cannot be measured gets all of them.
+func (w *Worker) measure(ctx context.Context, t Task) (err error) {
+	needed := func(v domain.Video) error { return v.NeedsMeasure(t.Attempt) }
+	v, err := w.wanted(ctx, t, needed)
+	if err != nil {
+		return err
+	}
+	path, release, err := w.source(ctx, v)
+	if err != nil {
+		return err
+	}
+	defer release()
+	var c domain.Complexity
+	err = w.watched(ctx, v, needed, func(ctx context.Context) (err error) {
+		c, err = w.Encoder.Measure(ctx, MeasureJob{Path: path, Source: *v.Run.Source, Plan: *v.Run.Plan})
+		return err
+	})
+	switch {
+	case errors.Is(err, domain.ErrSuperseded):
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		w.Log.WarnContext(ctx, "every rung is made, because the pictures could not be measured", "video", string(t.Video), "attempt", t.Attempt, "reason", err.Error())
+		c = domain.Complexity{}
+	}
+	return w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.ChooseRungs(t.Attempt, c) })
 }
 
 // wanted loads a task's video and says whether the task's work is still wanted.

@@ -123,12 +123,31 @@ func (v Video) PlanTranscode(attempt int, settings Encoding) ([]Event, error) {
 	return []Event{TranscodePlanned{Attempt: attempt, Plan: v.Encoding.Or(settings).Plan(source)}}, nil
 }
 
+// NeedsMeasure says whether the pictures are still to be measured, so that rungs can be chosen.
+func (v Video) NeedsMeasure(attempt int) error {
+	if err := v.current(attempt); err != nil {
+		return err
+	}
+	if v.Run.Plan == nil || !v.Run.Plan.Open {
+		return fmt.Errorf("%w: the rungs of attempt %d are chosen", ErrSuperseded, attempt)
+	}
+	return nil
+}
+
+// ChooseRungs closes the plan: rungs that add nothing are left out. A measure that found nothing leaves out none.
+func (v Video) ChooseRungs(attempt int, c Complexity) ([]Event, error) {
+	if err := v.NeedsMeasure(attempt); err != nil {
+		return nil, err
+	}
+	return []Event{TranscodePlanned{Attempt: attempt, Plan: v.Run.Plan.Choose(c)}}, nil
+}
+
 // NeedsChunk says whether a chunk's work is still wanted.
 func (v Video) NeedsChunk(attempt, chunk int) error {
 	if err := v.current(attempt); err != nil {
 		return err
 	}
-	if v.Run.Plan == nil || chunk < 0 || chunk >= len(v.Run.Plan.Chunks) {
+	if v.Run.Plan == nil || v.Run.Plan.Open || chunk < 0 || chunk >= len(v.Run.Plan.Chunks) {
 		return fmt.Errorf("%w: attempt %d has no chunk %d", ErrSuperseded, attempt, chunk)
 	}
 	if _, done := v.Run.Chunks[chunk]; done {

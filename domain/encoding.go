@@ -27,10 +27,11 @@ const (
 
 // Encoding is what a source is to be encoded to. What is left out is up to the server's settings.
 type Encoding struct {
-	Profile   Profile `json:"profile,omitempty"`
-	Codecs    []Codec `json:"codecs,omitempty"` // AVC among them
-	Remux     Remux   `json:"remux,omitempty"`
-	AudioOnly *bool   `json:"audio_only,omitempty"` // also offer the sound without pictures
+	Profile   Profile      `json:"profile,omitempty"`
+	Codecs    []Codec      `json:"codecs,omitempty"` // AVC among them
+	Remux     Remux        `json:"remux,omitempty"`
+	Ladder    LadderChoice `json:"ladder,omitempty"`
+	AudioOnly *bool        `json:"audio_only,omitempty"` // also offer the sound without pictures
 }
 
 // Remux says whether the source's own pictures may be served.
@@ -50,6 +51,9 @@ func (e Encoding) Clean() (Encoding, error) {
 	}
 	if e.Remux != "" && e.Remux != RemuxAuto && e.Remux != RemuxNever {
 		bad = append(bad, FieldError{"encoding.remux", "must be auto or never"})
+	}
+	if e.Ladder != "" && e.Ladder != LadderAuto && e.Ladder != LadderFixed {
+		bad = append(bad, FieldError{"encoding.ladder", "must be auto or fixed"})
 	}
 	if len(e.Codecs) > 0 {
 		var sorted []Codec
@@ -74,6 +78,7 @@ func (e Encoding) Clean() (Encoding, error) {
 func (e Encoding) Or(other Encoding) Encoding {
 	e.Profile = cmp.Or(e.Profile, other.Profile)
 	e.Remux = cmp.Or(e.Remux, other.Remux)
+	e.Ladder = cmp.Or(e.Ladder, other.Ladder)
 	if len(e.Codecs) == 0 {
 		e.Codecs = other.Codecs
 	}
@@ -83,13 +88,15 @@ func (e Encoding) Or(other Encoding) Encoding {
 	return e
 }
 
-// Plan lays the grid over a source that was inspected.
+// Plan lays the grid over a source that was inspected. It has every rung of the ladder; where those are to be chosen, it
+// is open.
 func (e Encoding) Plan(s SourceInfo) Plan {
 	if e.Remux == RemuxNever || slices.Contains(e.Codecs, AV1) { // SVT-AV1 takes no keyframes where it is told to
 		s.Remux = nil
 	}
 	p := plan(s)
 	p.Profile = cmp.Or(e.Profile, Fast)
+	p.Open = e.Ladder == LadderAuto && p.choosable()
 	p.AudioOnly = p.Audio != nil && e.AudioOnly != nil && *e.AudioOnly
 	avc := p.Encoded()
 	for _, c := range e.Codecs {

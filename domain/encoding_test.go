@@ -12,11 +12,11 @@ import (
 func TestAVideosOwnEncodingComesBeforeTheSettings(t *testing.T) {
 	t.Parallel()
 	yes, no := true, false
-	settings := domain.Encoding{Profile: domain.Small, Codecs: []domain.Codec{domain.AVC, domain.HEVC}, Remux: domain.RemuxNever, AudioOnly: &yes}
+	settings := domain.Encoding{Profile: domain.Small, Codecs: []domain.Codec{domain.AVC, domain.HEVC}, Remux: domain.RemuxNever, Ladder: domain.LadderFixed, AudioOnly: &yes}
 	for name, c := range map[string]struct{ own, want domain.Encoding }{
 		"nothing":    {domain.Encoding{}, settings},
-		"everything": {domain.Encoding{domain.Fast, []domain.Codec{domain.AVC}, domain.RemuxAuto, &no}, domain.Encoding{domain.Fast, []domain.Codec{domain.AVC}, domain.RemuxAuto, &no}},
-		"some":       {domain.Encoding{Profile: domain.Fast}, domain.Encoding{domain.Fast, settings.Codecs, domain.RemuxNever, &yes}},
+		"everything": {domain.Encoding{domain.Fast, []domain.Codec{domain.AVC}, domain.RemuxAuto, domain.LadderAuto, &no}, domain.Encoding{domain.Fast, []domain.Codec{domain.AVC}, domain.RemuxAuto, domain.LadderAuto, &no}},
+		"some":       {domain.Encoding{Profile: domain.Fast}, domain.Encoding{domain.Fast, settings.Codecs, domain.RemuxNever, domain.LadderFixed, &yes}},
 	} {
 		if diff := cmp.Diff(c.want, c.own.Or(settings)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -56,6 +56,7 @@ func TestBadEncodingsNameTheirFields(t *testing.T) {
 	for field, e := range map[string]domain.Encoding{
 		"encoding.profile": {Profile: "best"},
 		"encoding.remux":   {Remux: "always"},
+		"encoding.ladder":  {Ladder: "short"},
 		"encoding.codecs":  {Codecs: []domain.Codec{domain.HEVC}},
 	} {
 		_, err := e.Clean()

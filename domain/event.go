@@ -128,7 +128,8 @@ type SourceRejected struct {
 	Failure Failure `json:"failure"`
 }
 
-// TranscodePlanned says what will be made of the source, in which chunks.
+// TranscodePlanned says what will be made of the source, in which chunks. After one whose plan is open comes another one
+// for the same attempt, which takes its place.
 type TranscodePlanned struct {
 	Attempt int  `json:"attempt"`
 	Plan    Plan `json:"plan"`

@@ -39,6 +39,12 @@ type Plan struct {
 	NoSeek        string     `json:"one_chunk,omitempty"`  // why every chunk reads the source from its start, see chunks
 
 	MoreAudio []AudioPlan `json:"more_audio,omitempty"` // the others
+
+	// Open says that the pictures are to be measured before anything is encoded: another plan of the same attempt follows,
+	// which is this one without the rungs that add nothing.
+	Open       bool          `json:"open,omitempty"`
+	Complexity *Complexity   `json:"complexity,omitempty"` // what was measured; nil where nothing was to be
+	Dropped    []DroppedRung `json:"dropped,omitempty"`    // that the ladder has and this video does not need
 }
 
 // AudioPlan is what will be made of a track of sound.

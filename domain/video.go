@@ -121,7 +121,7 @@ func (v Video) Status() Status {
 // Complete says whether every chunk and all sound of the newest attempt are there.
 func (v Video) Complete() bool {
 	p := v.Run.Plan
-	return p != nil && len(v.Run.Chunks) == len(p.Chunks) && !slices.ContainsFunc(v.Run.Audio, func(t TrackRun) bool { return !t.Done }) &&
+	return p != nil && !p.Open && len(v.Run.Chunks) == len(p.Chunks) && !slices.ContainsFunc(v.Run.Audio, func(t TrackRun) bool { return !t.Done }) &&
 		(p.Remuxed() == nil || v.Run.Remux.Done)
 }
 
@@ -148,7 +148,10 @@ func (v Video) Evolve(r Recorded) Video {
 	case SourceInspected:
 		v.Run.Source = &e.Source
 	case TranscodePlanned:
-		v.Run.Plan, v.Run.Audio = &e.Plan, make([]TrackRun, len(e.Plan.AudioTracks()))
+		if v.Run.Plan == nil { // else it takes the place of an open one, whose sound is being made
+			v.Run.Audio = make([]TrackRun, len(e.Plan.AudioTracks()))
+		}
+		v.Run.Plan = &e.Plan
 	case ChunkTranscoded:
 		v.Run = v.Run.withChunk(e)
 	case SourceRemuxed:

@@ -140,6 +140,11 @@ func (v Video) begin(attempt int) Video {
 
 func (v Video) planned(p domain.Plan) Video {
 	v.FramesPlanned = p.Frames
+	if p.Complexity != nil { // it takes the place of an open one, of which there may be something already
+		return v.withWork(slices.DeleteFunc(v.work(), func(r VideoRendition) bool {
+			return !slices.ContainsFunc(p.Rungs, func(rung domain.Rung) bool { return rung.Name == r.Name })
+		}))
+	}
 	tracks := make([]VideoAudio, 0, 1+len(p.MoreAudio))
 	for i, a := range p.AudioTracks() {
 		tracks = append(tracks, VideoAudio{

@@ -32,6 +32,7 @@ type EncodingInput struct {
 	Profile   string   `json:"profile,omitempty" enum:"fast,balanced,small" doc:"How much work an encode may be for the bytes that it saves"`
 	Codecs    []string `json:"codecs,omitempty" nullable:"false" doc:"avc, and hevc and av1 beside it"`
 	Remux     string   `json:"remux,omitempty" enum:"auto,never" doc:"auto serves the source's own pictures at once where browsers play them"`
+	Ladder    string   `json:"ladder,omitempty" enum:"auto,fixed" doc:"auto measures the pictures and leaves out the sizes that add nothing"`
 	AudioOnly *bool    `json:"audio_only,omitempty" doc:"Also offer the sound without pictures"`
 }
 
@@ -39,7 +40,9 @@ func (e *EncodingInput) encoding() *domain.Encoding {
 	if e == nil {
 		return nil
 	}
-	to := &domain.Encoding{Profile: domain.Profile(e.Profile), Remux: domain.Remux(e.Remux), AudioOnly: e.AudioOnly}
+	to := &domain.Encoding{
+		Profile: domain.Profile(e.Profile), Remux: domain.Remux(e.Remux), Ladder: domain.LadderChoice(e.Ladder), AudioOnly: e.AudioOnly,
+	}
 	for _, c := range e.Codecs {
 		to.Codecs = append(to.Codecs, domain.Codec(c))
 	}

@@ -14,6 +14,8 @@ import (
 type Encoder struct {
 	// Source is what Inspect measures; 10 s of 720p with stereo sound when it is the zero value.
 	Source domain.SourceInfo
+	// Complexity is what Measure finds; nothing when it is the zero value.
+	Complexity domain.Complexity
 	// Dark is how many of a storyboard's first tiles show nothing.
 	Dark int
 	// Before, when set, is asked before each piece is handed out; its error ends the work. Of sound, chunk is the track.
@@ -44,6 +46,11 @@ func (e *Encoder) before(ctx context.Context, kind commands.TaskKind, chunk, seg
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// Measure implements commands.Encoder.
+func (e *Encoder) Measure(ctx context.Context, _ commands.MeasureJob) (domain.Complexity, error) {
+	return e.Complexity, e.before(ctx, commands.TaskMeasure, 0, 0)
 }
 
 // EncodeChunk implements commands.Encoder.

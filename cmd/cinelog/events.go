@@ -155,6 +155,9 @@ func eventSummary(e domain.Event) string {
 		s := e.Source
 		return fmt.Sprintf("%s, %s %dx%d at %.2f frames/s, %.1f s", s.Container, s.VideoCodec, s.Width, s.Height, s.FrameRate.Float(), s.Duration)
 	case domain.TranscodePlanned:
+		if e.Plan.Open {
+			return fmt.Sprintf("%d renditions at most, in %d chunks", len(e.Plan.Rungs), len(e.Plan.Chunks))
+		}
 		return fmt.Sprintf("%d renditions in %d chunks", len(e.Plan.Rungs), len(e.Plan.Chunks))
 	case domain.ChunkTranscoded:
 		return fmt.Sprintf("chunk %d", e.Chunk)

@@ -22,6 +22,7 @@ type serveCmd struct {
 	Profile   string   `help:"How much work an encode may be for the bytes that it saves: fast, balanced or small. A video may ask for another one, as for all that follows." default:"fast" enum:"fast,balanced,small" env:"CINELOG_PROFILE"`
 	Codecs    []string `help:"Codecs to encode to: avc, and hevc and av1 beside it." default:"avc" enum:"avc,hevc,av1" env:"CINELOG_CODECS"`
 	Remux     string   `help:"auto serves a source's own pictures at once where browsers play them; or never." default:"auto" enum:"auto,never" env:"CINELOG_REMUX"`
+	Ladder    string   `help:"auto measures the pictures and leaves out the sizes that add nothing; fixed makes all of them." default:"auto" enum:"auto,fixed" env:"CINELOG_LADDER"`
 	AudioOnly bool     `help:"Also offer the sound without pictures." env:"CINELOG_AUDIO_ONLY"`
 
 	// For tests, which cannot wait as long as one should in earnest.
@@ -58,7 +59,7 @@ func (s serveCmd) Run(ctx context.Context, c *console) error {
 }
 
 func (s serveCmd) encoding() (domain.Encoding, error) {
-	e := domain.Encoding{Profile: domain.Profile(s.Profile), Remux: domain.Remux(s.Remux), AudioOnly: &s.AudioOnly}
+	e := domain.Encoding{Profile: domain.Profile(s.Profile), Remux: domain.Remux(s.Remux), Ladder: domain.LadderChoice(s.Ladder), AudioOnly: &s.AudioOnly}
 	for _, c := range s.Codecs {
 		e.Codecs = append(e.Codecs, domain.Codec(c))
 	}
