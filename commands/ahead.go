@@ -320,7 +320,8 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 		return err //nolint:wrapcheck // it says enough
 	}
 	_, err = w.Service.decide(ctx, f.video, domain.Meta{Actor: "policy"}, commit.String(), func(v domain.Video) ([]domain.Event, error) {
-		return v.PlanTranscode(f.attempt, f.ahead.Encoding)
+		events, err := v.PlanTranscode(f.attempt, f.ahead.Encoding)
+		return unmeasured(events), err
 	})
 	if err != nil {
 		return err
@@ -332,7 +333,7 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 	var tracks sync.WaitGroup
 	defer tracks.Wait()
 	var chunks []Task
-	for _, t := range pieces(v, f.attempt) {
+	for _, t := range pieces(v, domain.TranscodePlanned{Attempt: f.attempt, Plan: *v.Run.Plan}) {
 		awaited := t.Priority == PriorityFirst
 		t.Priority = 0
 		switch t.Kind { //nolint:exhaustive // the others need all of the source
@@ -359,6 +360,18 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 		}
 	}
 	return nil
+}
+
+// unmeasured closes a plan with all of its rungs where chunks can be made ahead: what is to come cannot be measured yet.
+// Where the source's own pictures are served, nobody waits for chunks, and the rungs are chosen when all of it is there.
+func unmeasured(events []domain.Event) []domain.Event {
+	for i, e := range events {
+		if planned, ok := e.(domain.TranscodePlanned); ok && planned.Plan.Remuxed() == nil {
+			planned.Plan.Open = false
+			events[i] = planned
+		}
+	}
+	return events
 }
 
 // piece does one task. The workers of this process wait for it where they come to the same one.

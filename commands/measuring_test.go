@@ -95,3 +95,22 @@ func TestAMeasureThatIsGivenUpOnCostsNothing(t *testing.T) {
 		t.Errorf("the video is %s with %d rungs", v.Status(), len(v.Run.Plan.Rungs))
 	}
 }
+
+// What is encoded while it is still being sent cannot be measured: it gets every rung, and its chunks do not wait.
+func TestWorkAheadDoesNotWaitForAMeasure(t *testing.T) {
+	t.Parallel()
+	s := newSlowly(t)
+	s.policy.Encoding.Ladder, s.ahead.Encoding.Ladder = domain.LadderAuto, domain.LadderAuto
+	s.encoder.Complexity = easy()
+	s.begin(nil)
+	s.send(8)
+	s.await(commands.TaskChunk, 0)
+	s.send(2)
+	if err := errors.Join(s.body.Close(), <-s.done); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	if v := s.pipeline.video(s.video); v.Status() != domain.StatusReady || len(v.Run.Plan.Rungs) != 2 {
+		t.Errorf("the video is %s with %d rungs", v.Status(), len(v.Run.Plan.Rungs))
+	}
+}

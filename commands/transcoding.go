@@ -113,23 +113,23 @@ func (p *Transcoding) decide(ctx context.Context, r domain.Recorded, d func(doma
 	return err
 }
 
-// encode sends what is still to be done of a plan. What an open plan has beside its rungs is sent with it, and the chunks
-// with the plan that follows it.
+// encode sends what is still to be done of a plan.
 func (p *Transcoding) encode(ctx context.Context, id domain.VideoID, e domain.TranscodePlanned) error {
-	attempt := e.Attempt
 	v, err := p.Service.load(ctx, id)
 	if err != nil {
 		return err
 	}
-	tasks := pieces(v, attempt)
+	tasks := pieces(v, e)
 	if len(tasks) == 0 {
 		return nil
 	}
 	return p.send(ctx, tasks...)
 }
 
-// pieces lists the tasks that are still to be done of a plan.
-func pieces(v domain.Video, attempt int) (tasks []Task) {
+// pieces lists the tasks that are still to be done of a plan. What an open plan has beside its rungs is done because of it,
+// and the chunks because of the plan that follows it.
+func pieces(v domain.Video, e domain.TranscodePlanned) (tasks []Task) {
+	attempt := e.Attempt
 	if !v.InWork() || v.Attempt != attempt || v.Run.Plan == nil {
 		return nil
 	}
