@@ -39,6 +39,9 @@ type FollowingEncoder interface {
 	// Follow says that the file at path is still arriving: all work on it, until done is called, waits for what it needs
 	// of it. Inspect says ErrNotAhead of sources that cannot be understood before they are whole.
 	Follow(path string, a Arriving) (done func())
+	// Foresee says what the first seconds of a source let expect that Inspect needs all of: enough for its first chunk, if
+	// it goes on like that. ErrNotAhead where Inspect needs no more.
+	Foresee(ctx context.Context, path string) (domain.SourceInfo, error)
 	// Needed returns how many bytes, from the beginning, of a source that is followed it takes to encode a chunk.
 	Needed(ctx context.Context, job ChunkJob) (int64, error)
 }
@@ -79,7 +82,7 @@ func (a *Ahead) begin(s *Service, u UploadSource, attempt int, key string) *fore
 	ctx, cancel := context.WithCancelCause(a.base)
 	f := &foresight{
 		EventLog: s.Log, Blobs: s.Blobs, ahead: a, service: s, video: u.Video, attempt: attempt, source: key, cancel: cancel,
-		arrival: newArrival(u.Bytes), ended: make(chan struct{}), settled: make(chan struct{}),
+		arrival: newArrival(u.Bytes), ended: make(chan struct{}), settled: make(chan struct{}), planned: make(chan struct{}),
 	}
 	f.events = []domain.Event{domain.VideoUploaded{
 		Attempt: attempt, Filename: domain.CleanFilename(u.Filename), Source: domain.Blob{Key: key, Bytes: u.Bytes},
@@ -112,6 +115,7 @@ type foresight struct {
 	cancel  context.CancelCauseFunc
 	ended   chan struct{} // closed when no work is under way any more
 	settled chan struct{} // closed when the upload is recorded
+	planned chan struct{} // closed when there is a plan before
 
 	mu      sync.Mutex // held from take to done, so that nothing comes between
 	taken   bool
@@ -309,6 +313,13 @@ func (f *foresight) appended(p domain.Position) {
 }
 
 func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
+	var guess sync.WaitGroup
+	defer guess.Wait()
+	guess.Go(func() {
+		if err := f.firstChunk(ctx, w, path); err != nil && !errors.Is(err, ErrNotAhead) && ctx.Err() == nil {
+			w.Log.DebugContext(ctx, "the first chunk is not made ahead of an upload", "video", string(f.video), "reason", err)
+		}
+	})
 	if err := f.piece(ctx, w, Task{Kind: TaskInspect, Video: f.video, Attempt: f.attempt}); err != nil {
 		return err
 	}
@@ -326,6 +337,7 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 	if err != nil {
 		return err
 	}
+	close(f.planned)
 	v, err := w.Service.load(ctx, f.video)
 	if err != nil {
 		return err
@@ -355,7 +367,10 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 		if err != nil || f.over() { // the workers take over, all of them
 			return err
 		}
-		if err := f.piece(ctx, w, t); err != nil {
+		if t.Chunk == 0 {
+			guess.Wait()
+		}
+		if err := f.piece(ctx, w, t); err != nil && !errors.Is(err, domain.ErrSuperseded) {
 			return err
 		}
 	}
@@ -374,13 +389,96 @@ func unmeasured(events []domain.Event) []domain.Event {
 	return events
 }
 
-// piece does one task. The workers of this process wait for it where they come to the same one.
+// firstChunk encodes the first chunk of a source of which the rest is not known, and records it if the plan turns out to
+// be what its first seconds let expect.
+func (f *foresight) firstChunk(ctx context.Context, w *Worker, path string) error {
+	source, err := f.ahead.Encoder.Foresee(ctx, path)
+	if err != nil {
+		return err
+	}
+	v, err := w.Service.load(ctx, f.video)
+	if err != nil {
+		return err
+	}
+	plan := v.Encoding.Or(f.ahead.Encoding).Plan(source)
+	if plan.Remuxed() != nil || len(plan.Chunks) < 2 || f.over() {
+		return nil
+	}
+	t := Task{Kind: TaskChunk, Video: f.video, Attempt: f.attempt}
+	defer f.mark(t)()
+	release, err := w.slot(ctx, true)
+	if err != nil {
+		return err
+	}
+	out, err := newStoring(f, t, "0")
+	if err == nil {
+		job := ChunkJob{Path: path, Source: source, Plan: plan}
+		err = errors.Join(f.ahead.Encoder.EncodeChunk(ctx, job, out), out.wait())
+	}
+	release()
+	if err != nil {
+		return err
+	}
+	event, _, err := out.chunk(t, plan)
+	if err == nil {
+		err = f.awaitPlan(ctx, w, func(v domain.Video) error {
+			if !v.Run.Source.BeginsLike(source) || !v.Run.Plan.BeginsLike(plan) {
+				return errors.New("the source did not go on as it began")
+			}
+			return nil
+		})
+	}
+	if err == nil {
+		err = w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordChunk(event, nil) })
+	}
+	if err != nil && f.over() { // else all goes
+		f.service.discard(ctx, out.stored()...)
+	}
+	return err
+}
+
+// awaitPlan returns when there is a plan, with what check says of it.
+func (f *foresight) awaitPlan(ctx context.Context, w *Worker, check func(domain.Video) error) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-f.planned:
+	case <-f.settled: // then somebody else may be the first
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		v, err := w.Service.load(ctx, f.video)
+		switch {
+		case err != nil:
+			return err
+		case !v.InWork() || v.Attempt != f.attempt:
+			return domain.ErrSuperseded
+		case v.Run.Plan != nil:
+			return check(v)
+		}
+	}
+}
+
+// piece does one task.
 func (f *foresight) piece(ctx context.Context, w *Worker, t Task) error {
-	done := make(chan struct{})
-	defer close(done)
-	f.ahead.Worker.ahead.Store(t, done)
-	defer f.ahead.Worker.ahead.Delete(t)
+	defer f.mark(t)()
 	return w.do(ctx, t)
+}
+
+// mark lets workers wait where they come to a task, until it is done.
+func (f *foresight) mark(t Task) (done func()) {
+	working := make(chan struct{})
+	f.ahead.Worker.ahead.Store(t, working)
+	return func() {
+		f.ahead.Worker.ahead.Delete(t)
+		close(working)
+	}
 }
 
 // over says that the upload has come to its end, one way or the other.

@@ -22,7 +22,9 @@ import (
 type slowly struct {
 	*pipeline
 
-	ahead *commands.Ahead
+	ahead     *commands.Ahead
+	following *memory.FollowingEncoder
+
 	video domain.VideoID
 	body  *io.PipeWriter
 	done  chan error
@@ -49,7 +51,7 @@ func newSlowly(t *testing.T) *slowly {
 		return nil
 	}
 	encoder := &memory.FollowingEncoder{Encoder: s.encoder}
-	s.worker.Encoder = encoder
+	s.worker.Encoder, s.following = encoder, encoder
 	s.ahead = &commands.Ahead{Worker: s.worker, Encoder: encoder, Spool: t.TempDir(), After: time.Millisecond}
 	s.service.Ahead = s.ahead
 	ctx, cancel := context.WithCancel(t.Context())
@@ -281,6 +283,47 @@ func TestWhatIsAtWorkAtTheLastByteIsNotDoneTwice(t *testing.T) {
 	}
 	if v := s.pipeline.video(s.video); v.Status() != domain.StatusReady {
 		t.Errorf("it is %s", v.Status())
+	}
+}
+
+// The first seconds of a source that must be whole to be inspected may let expect something else than what it becomes.
+func TestTheFirstChunkIsMadeOfWhatIsExpected(t *testing.T) {
+	t.Parallel()
+	for name, expected := range map[string]bool{"as expected": true, "otherwise": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSlowly(t)
+			begins := s.encoder.Source
+			begins.Frames, begins.Duration = 250, 10
+			if !expected {
+				begins.FrameRate = domain.Rational{Num: 30, Den: 1}
+			}
+			s.following.Whole, s.following.Begins = true, begins
+			s.begin(nil)
+			s.send(5)
+			s.await(commands.TaskChunk, 0)
+			s.send(5)
+			if err := errors.Join(s.body.Close(), <-s.done); err != nil {
+				t.Fatal(err)
+			}
+			s.settle()
+			if v := s.pipeline.video(s.video); v.Status() != domain.StatusReady {
+				t.Errorf("it is %s", v.Status())
+			}
+			s.onlyLive(s.video)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			want := 1
+			if !expected {
+				want = 2
+			}
+			if n := s.work[commands.Task{Kind: commands.TaskChunk}]; n != want {
+				t.Errorf("the first chunk was encoded %d times, not %d", n, want)
+			}
+			if n := s.work[commands.Task{Kind: commands.TaskInspect}]; n != 1 {
+				t.Errorf("it was inspected %d times", n)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sort"
 )
 
@@ -72,6 +73,12 @@ func (p Plan) Remuxed() *Rung {
 		return &p.Rungs[0]
 	}
 	return nil
+}
+
+// BeginsLike says whether the first chunk is the same in both plans, and not the only one.
+func (p Plan) BeginsLike(o Plan) bool {
+	return len(p.Chunks) > 1 && len(o.Chunks) > 1 && p.Chunks[0] == o.Chunks[0] && p.FrameRate == o.FrameRate && p.GOP == o.GOP &&
+		p.SegmentFrames == o.SegmentFrames && p.Profile == o.Profile && len(p.Starts)+len(o.Starts) == 0 && slices.Equal(p.Rungs, o.Rungs)
 }
 
 // SegmentEnd returns the frame after the last one of the segment that a frame is in.

@@ -14,81 +14,154 @@ import (
 	"sync/atomic"
 
 	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
 )
 
 var _ commands.FollowingEncoder = (*Encoder)(nil)
 
-// A source that is still arriving can be worked on where its table of samples stands before them: an MP4 file that was
-// written to be played while it comes ("fast start"). All that the inspection measures is in that table, so that nothing
-// has to be measured again when the rest is there.
+// A source that is still arriving can be worked on in two ways. Where its table of samples stands before them (an MP4 file
+// that was written to be played while it comes, "fast start") all that the inspection measures is in that table. Where
+// there is no table (Matroska, MPEG-TS, MP4 in fragments) the packets are listed as they come, and what the first seconds
+// say is good for the first chunk.
 
 const (
 	// maxAhead bounds how long the head of a file may be before its table of samples.
 	maxAhead = maxMoov + (1 << 20)
-	// startSeconds is how much of a source is looked at by Inspect: the first pictures, at any sensible rate.
+	// startSeconds is how much of a source is looked at by Inspect and Foresee: the first chunk, and the first pictures.
 	startSeconds = 4
 	// readAhead is by how many seconds of media FFmpeg reads beyond what comes out: decoders work on several pictures at once.
 	readAhead = 3
+	// firstLook is how many bytes are looked at first of a source without a table, and then twice as many each time.
+	firstLook = 256 << 10
 )
+
+// following is a file that is still arriving.
+type following struct {
+	commands.Arriving
+
+	once  sync.Once
+	table bool // its samples are listed first
+	first domain.SourceInfo
+	err   error
+}
 
 // Follow implements commands.FollowingEncoder.
 func (e *Encoder) Follow(path string, a commands.Arriving) (done func()) {
-	e.followed.Store(path, a)
+	e.followed.Store(path, &following{Arriving: a})
 	return func() { e.followed.Delete(path) }
 }
 
 // arriving returns what is known of a file that still grows, nil for one that is whole.
-func (e *Encoder) arriving(path string) commands.Arriving {
-	a, _ := e.followed.Load(path)
-	arriving, _ := a.(commands.Arriving)
-	return arriving
+func (e *Encoder) arriving(path string) *following {
+	f, ok := e.followed.Load(path)
+	if !ok {
+		return nil
+	}
+	return f.(*following)
 }
 
 // awaitStart returns when there is enough of a source to read its headers and look at its first pictures. ErrNotAhead.
 func (e *Encoder) awaitStart(ctx context.Context, path string) error {
-	a := e.arriving(path)
-	if a == nil {
+	f := e.arriving(path)
+	if f == nil {
 		return nil
 	}
-	if _, err := a.Wait(ctx, 4096); err != nil {
+	f.once.Do(func() { f.err = e.start(ctx, path, f) })
+	return f.err
+}
+
+func (e *Encoder) start(ctx context.Context, path string, f *following) error {
+	if _, err := f.Wait(ctx, 4096); err != nil {
 		return err //nolint:wrapcheck // the caller's own
 	}
 	c, err := sniffStart(path)
-	if err != nil || c.demuxer != "mov" {
+	switch {
+	case err == nil && c.demuxer == "mov":
+		if f.table, err = awaitHeader(ctx, path, f); err != nil {
+			return err
+		}
+	case err != nil || !slices.Contains([]string{"matroska", "mpegts"}, c.demuxer):
 		return fmt.Errorf("%w: %s", commands.ErrNotAhead, cmp.Or(c.demuxer, "no known format"))
 	}
-	if err := awaitTable(ctx, path, a); err != nil {
-		return err
+	if !f.table {
+		return e.firstSeconds(ctx, path, f)
 	}
-	needed, err := e.reach(path, a.Total(), 0, startSeconds)
+	needed, err := e.reach(path, f.Total(), 0, startSeconds)
 	if err != nil {
 		return err
 	}
-	_, err = a.Wait(ctx, needed)
+	_, err = f.Wait(ctx, needed)
 	return err //nolint:wrapcheck // the caller's own
 }
 
-// awaitTable waits for the movie header, and says ErrNotAhead where media stand before it.
-func awaitTable(ctx context.Context, path string, a commands.Arriving) error {
+// firstSeconds returns when the first seconds of a source without a table are there, with what they say of it.
+func (e *Encoder) firstSeconds(ctx context.Context, path string, f *following) error {
+	for n := int64(firstLook); ; n *= 2 {
+		arrived, err := f.Wait(ctx, n)
+		if err != nil {
+			return err //nolint:wrapcheck // the caller's own
+		}
+		if arrived >= f.Total() {
+			return nil // it is whole
+		}
+		p, err := e.readHeaders(ctx, path)
+		if err != nil {
+			continue // not all of the header is there, or it is not a video: that is said later
+		}
+		t, err := e.listPackets(ctx, process{input: path}, p)
+		if err != nil || len(t.video) == 0 || t.video[len(t.video)-1] < (startSeconds+readAhead)*1e6 {
+			continue
+		}
+		file, err := openable(path)
+		if err != nil {
+			return err
+		}
+		e.probed.put(path, file, p)
+		f.first = describe(p, t, t.measure())
+		return nil
+	}
+}
+
+// Foresee implements commands.FollowingEncoder.
+func (e *Encoder) Foresee(ctx context.Context, path string) (domain.SourceInfo, error) {
+	if err := e.awaitStart(ctx, path); err != nil {
+		return domain.SourceInfo{}, err
+	}
+	if f := e.arriving(path); f != nil && f.first.Frames > 0 {
+		return f.first, nil
+	}
+	return domain.SourceInfo{}, commands.ErrNotAhead
+}
+
+// awaitHeader waits for the movie header, and says whether it lists the samples; not for those that come in fragments.
+// ErrNotAhead where media stand before it.
+func awaitHeader(ctx context.Context, path string, a commands.Arriving) (table bool, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("open the source: %w", err)
+		return false, fmt.Errorf("open the source: %w", err)
 	}
 	defer file.Close()
 	for at := int64(0); at < maxAhead; {
 		if _, err := a.Wait(ctx, at+16); err != nil {
-			return err //nolint:wrapcheck // the caller's own
+			return false, err //nolint:wrapcheck // the caller's own
 		}
 		kind, size, header, err := boxHead(file, at, a.Total())
 		if err != nil || size < header || kind == "mdat" || kind == "moof" {
 			break
 		}
-		if at += size; kind == "moov" && at < maxAhead {
-			_, err := a.Wait(ctx, at)
-			return err //nolint:wrapcheck // the caller's own
+		if kind == "moov" && at+size < maxAhead {
+			if _, err := a.Wait(ctx, at+size); err != nil {
+				return false, err //nolint:wrapcheck // the caller's own
+			}
+			moov := make([]byte, size-header)
+			if _, err := file.ReadAt(moov, at+header); err != nil {
+				return false, fmt.Errorf("read the source: %w", err)
+			}
+			return findBox(moov, "mvex") == nil, nil
 		}
+		at += size
 	}
-	return fmt.Errorf("%w: its table of samples does not come first", commands.ErrNotAhead)
+	return false, fmt.Errorf("%w: its table of samples does not come first", commands.ErrNotAhead)
 }
 
 // boxHead reads the head of a box of a file that has, or will have, so many bytes.
@@ -111,8 +184,11 @@ func boxHead(file io.ReaderAt, at, total int64) (kind string, size, header int64
 // Needed implements commands.FollowingEncoder.
 func (e *Encoder) Needed(ctx context.Context, job commands.ChunkJob) (int64, error) {
 	a := e.arriving(job.Path)
-	if a == nil {
+	switch {
+	case a == nil:
 		return 0, nil
+	case !a.table:
+		return a.Total(), nil
 	}
 	p, err := e.probe(ctx, job.Path)
 	if err != nil {
@@ -128,7 +204,7 @@ func (e *Encoder) Needed(ctx context.Context, job commands.ChunkJob) (int64, err
 // awaitChunk returns when what a chunk needs of its source has arrived.
 func (e *Encoder) awaitChunk(ctx context.Context, job commands.ChunkJob) error {
 	a := e.arriving(job.Path)
-	if a == nil {
+	if a == nil || !a.table && job.Chunk == 0 && a.first.Frames > 0 { // what it takes was there when it was foreseen
 		return nil
 	}
 	needed, err := e.Needed(ctx, job)

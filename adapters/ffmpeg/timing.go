@@ -35,20 +35,25 @@ const maxPackets = 12 * 3600 * 240
 // scan lists all packets of the chosen tracks. Headers lie about durations and rates; packets cannot.
 func (e *Encoder) scan(ctx context.Context, path string, p probe) (*timing, error) {
 	t, ok := e.tableTiming(path, p)
-	switch {
+	switch f := e.arriving(path); {
 	case ok:
 		return t, nil
-	case e.arriving(path) != nil:
+	case f != nil && f.table:
 		return nil, commands.ErrNotAhead
 	}
 	return e.scanPackets(ctx, path, p)
 }
 
 func (e *Encoder) scanPackets(ctx context.Context, path string, p probe) (*timing, error) {
+	return e.listPackets(ctx, e.fed(process{input: path}), p)
+}
+
+// listPackets runs ffprobe on the input of a process.
+func (e *Encoder) listPackets(ctx context.Context, input process, p probe) (*timing, error) {
 	t := &timing{sound: make([]soundTiming, len(p.audio))}
 	args := append([]string{"-v", "error"}, e.inputArgs(p.container)...)
 	args = append(args, "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time,size,flags", "-of", "csv=p=0", "-o", "pipe:3", inputMark)
-	res, err := e.run(ctx, process{program: e.ffprobe, input: path, args: args, outputs: []func(io.Reader) error{
+	input.program, input.args, input.outputs = e.ffprobe, args, []func(io.Reader) error{
 		func(r io.Reader) error {
 			lines := bufio.NewScanner(r)
 			for lines.Scan() {
@@ -58,7 +63,8 @@ func (e *Encoder) scanPackets(ctx context.Context, path string, p probe) (*timin
 			}
 			return lines.Err() //nolint:wrapcheck // a pipe's
 		},
-	}})
+	}
+	res, err := e.run(ctx, input)
 	if err != nil {
 		if _, ok := errors.AsType[*domain.Failure](err); ok {
 			return nil, err

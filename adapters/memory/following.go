@@ -14,6 +14,10 @@ import (
 type FollowingEncoder struct {
 	*Encoder
 
+	// Whole says that a source must be whole to be inspected, and Begins what its first quarter lets expect.
+	Whole  bool
+	Begins domain.SourceInfo
+
 	files sync.Map // path to commands.Arriving
 }
 
@@ -49,10 +53,22 @@ func (e *FollowingEncoder) Needed(_ context.Context, job commands.ChunkJob) (int
 
 // Inspect implements commands.Encoder.
 func (e *FollowingEncoder) Inspect(ctx context.Context, path string) (domain.SourceInfo, error) {
-	if err := e.await(ctx, path, 0.1); err != nil {
+	part := 0.1
+	if e.Whole {
+		part = 1
+	}
+	if err := e.await(ctx, path, part); err != nil {
 		return domain.SourceInfo{}, err
 	}
 	return e.Encoder.Inspect(ctx, path)
+}
+
+// Foresee implements commands.FollowingEncoder.
+func (e *FollowingEncoder) Foresee(ctx context.Context, path string) (domain.SourceInfo, error) {
+	if e.Begins.Frames == 0 {
+		return domain.SourceInfo{}, commands.ErrNotAhead
+	}
+	return e.Begins, e.await(ctx, path, 0.25)
 }
 
 // EncodeChunk implements commands.Encoder.
