@@ -156,7 +156,7 @@ func TestWorkAheadIsRecordedWithTheUpload(t *testing.T) {
 	events := s.history(s.video)[changed.Version:]
 	var first []string
 	for _, e := range events {
-		if e.Time == events[0].Time && e.Meta == events[0].Meta {
+		if e.Time.Equal(events[0].Time) && e.Meta == events[0].Meta {
 			first = append(first, domain.EventType(e.Event))
 		}
 	}

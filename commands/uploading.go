@@ -56,7 +56,7 @@ func (s *Service) UploadSource(ctx context.Context, u UploadSource) (Result, err
 			return fmt.Errorf("make a key for a source: %w", err)
 		}
 		name := sourcesPrefix(u.Video) + key.String()
-		ahead = s.Ahead.begin(s, u, v.Attempt+1, name)
+		ahead = s.Ahead.begin(s, u, v.Attempt+1, name) //nolint:contextcheck // what is at work goes on when the request has ended
 		blob, err = s.storeSource(ctx, u, name, ahead)
 		return err
 	})

@@ -315,7 +315,7 @@ func (f *feed) pour(ctx context.Context, w io.Writer) error {
 		}
 		n, err := io.Copy(w, io.NewSectionReader(file, at, arrived-at))
 		if err != nil || n == 0 {
-			return nil //nolint:nilerr // it has read enough, or failed: its exit code says
+			return nil // it has read enough, or failed: its exit code says
 		}
 		at += n
 	}

@@ -44,16 +44,17 @@ func BenchmarkPlayable(b *testing.B) {
 		})
 	}
 	for _, source := range []struct {
-		name string
-		args []string
+		name, file string
+		args       []string
 	}{
-		{"remuxed", []string{"-c", "copy"}},
-		{"encoded", []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-c:a", "copy"}},
+		{"remuxed", "clip.mp4", []string{"-c", "copy", "-movflags", "+faststart"}},
+		{"encoded", "clip.mp4", []string{"-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-c:a", "copy", "-movflags", "+faststart"}},
+		{"webm", "clip.webm", []string{"-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-b:v", "3M", "-c:a", "libopus", "-ac", "2"}},
 	} {
 		b.Run("slow_link/"+source.name, func(b *testing.B) {
 			const seconds = 30
-			path := filepath.Join(b.TempDir(), "clip.mp4")
-			ffmpegRun(b, append(append([]string{"-t", strconv.Itoa(seconds), "-i", clip}, source.args...), "-movflags", "+faststart", path)...)
+			path := filepath.Join(b.TempDir(), source.file)
+			ffmpegRun(b, append(append([]string{"-t", strconv.Itoa(seconds), "-i", clip}, source.args...), path)...)
 			var took, ahead []float64
 			for b.Loop() {
 				after, chunks := playableAfter(b, binary, path, seconds*time.Second)
