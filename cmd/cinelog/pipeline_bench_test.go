@@ -32,7 +32,7 @@ func BenchmarkPipeline(b *testing.B) {
 		inTurns(len(wall),
 			func() {
 				ours = measureCost(b, func() (wall, cpu time.Duration) {
-					first, wall, cpu = throughServer(b, binary, clip, "--remux", "never")
+					first, wall, cpu = throughServer(b, binary, clip, "--remux", "never", "--ladder", "fixed")
 					return wall, cpu
 				})
 			},
@@ -178,8 +178,8 @@ func BenchmarkWork(b *testing.B) {
 	var encoded, remuxed []float64
 	for b.Loop() {
 		separate := separateEncodes(b, path)
-		_, _, all := throughServer(b, binary, path, "--remux", "never")
-		_, _, less := throughServer(b, binary, path)
+		_, _, all := throughServer(b, binary, path, "--remux", "never", "--ladder", "fixed")
+		_, _, less := throughServer(b, binary, path, "--ladder", "fixed")
 		encoded = append(encoded, all.Seconds()/separate.Seconds())
 		remuxed = append(remuxed, less.Seconds()/separate.Seconds())
 	}

@@ -7,7 +7,7 @@ const told = {
   source_inspected: ([{source: s}]) => ['Inspected', `${s.video_codec} ${s.width} × ${s.height}, ${(s.frame_rate.num / s.frame_rate.den).toFixed(2).replace(/\.?0+$/, '')} frames/s`],
   source_rejected: ([d]) => ['Refused', d.failure.detail],
   transcode_requested: () => ['To be encoded again', ''],
-  transcode_planned: ([{plan}]) => ['Planned', `${plan.rungs.map((r) => r.name).join(', ')} in ${count(plan.chunks.length, 'chunk')}`],
+  transcode_planned: (all, plan = all.at(-1).plan) => ['Planned', `${plan.rungs.map((r) => r.name).join(', ')} in ${count(plan.chunks.length, 'chunk')}`],
   chunk_transcoded: (all) => ['Encoded', `chunk ${spans(all.map((d) => d.chunk + 1))}`],
   source_remuxed: (all) => ['Source taken over', all.at(-1).final ? 'to the end' : `part ${spans(all.map((d) => d.part + 1))}`],
   audio_transcoded: (all) => [`Sound${all[0].track ? ` ${all[0].track + 1}` : ''} encoded`,

@@ -1,0 +1,259 @@
+package ffmpeg_test
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/cinelog/cinelog/adapters/ffmpeg"
+	"github.com/cinelog/cinelog/commands"
+	"github.com/cinelog/cinelog/domain"
+)
+
+// content is a piece of a few seconds: of a real file, or made by FFmpeg.
+type content struct {
+	name, file string
+	from, take float64 // seconds
+	made       string
+}
+
+var contents = []content{
+	{name: "animation", file: "bbb-1080p25-h264-aac51-62s.mp4", from: 28, take: 4},
+	{name: "animation_720", file: "bbb-720p24-vp8-vorbis-30s.webm", from: 12, take: 4},
+	{name: "handheld", file: "ax-720p-rotated-270-5s.mp4", take: 4},
+	{name: "graphics", file: "mb-video-h265.mp4", from: 2, take: 4},
+	{name: "still_life", file: "mdn-crystal-480p30-h264-aac.mp4", from: 2, take: 4},
+	{name: "slides", made: "color=white:s=1280x720:r=15:d=4,drawgrid=w=160:h=48:t=3,drawbox=x=mod(floor(t)\\,2)*300+100:y=200:w=400:h=90:t=fill"},
+	{name: "grain", made: "testsrc2=s=1280x720:r=15:d=4,gblur=sigma=3,noise=alls=12:allf=t"},
+	{name: "made_large", made: "mandelbrot=s=640x360:r=15:end_scale=0.1,trim=duration=4,noise=alls=8:allf=t,scale=1280:720:flags=bicubic"},
+}
+
+// parts of the nominal rates at which the fixed ladder is encoded, to see what it needs for any SSIM up to its own.
+var parts = []float64{1, 0.4, 0.15}
+
+// BenchmarkLadder measures the bytes of our renditions beside those of a fixed ladder: the same rungs, each at its nominal
+// rate on the average, by the same encoder with the same preset. docs/benchmarks.md defines the metrics.
+func BenchmarkLadder(b *testing.B) {
+	e, err := ffmpeg.New(b.Context(), ffmpeg.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		var equal, ladder, plain, lost []float64
+		for _, c := range contents {
+			path := c.piece(b)
+			if path == "" {
+				continue
+			}
+			ours, fixed := encodeOurs(b, e, path), encodeFixed(b, e, path)
+			r := compare(ours, fixed)
+			b.Logf("%-12s %-32s fixed %5.0f kB, ours %5.0f kB: %.2f, SSIM %.4f for %.4f; at equal SSIM %.2f of the same rungs, %.2f of the ladder",
+				c.name, strings.Join(ours.names(), " "), fixed[0].total()/1000, ours.total()/1000, r.plain, r.ours, r.fixed, r.equal, r.ladder)
+			b.ReportMetric(r.equal, c.name+"_of_equal")
+			equal, ladder = append(equal, r.equal), append(ladder, r.ladder)
+			plain, lost = append(plain, r.plain), append(lost, r.fixed-r.ours)
+		}
+		b.ReportMetric(0, "ns/op")
+		b.ReportMetric(mean(equal), "of_equal_ssim")
+		b.ReportMetric(mean(ladder), "of_ladder_at_equal_ssim")
+		b.ReportMetric(mean(plain), "of_fixed")
+		b.ReportMetric(mean(lost), "ssim_lost")
+	}
+}
+
+func mean(xs []float64) (m float64) {
+	for _, x := range xs {
+		m += x / float64(len(xs))
+	}
+	return m
+}
+
+// piece makes the content as a source of good quality; empty where the real file is not there.
+func (c content) piece(b *testing.B) string {
+	b.Helper()
+	path := filepath.Join(b.TempDir(), c.name+".mp4")
+	args := []string{"-v", "error", "-y", "-f", "lavfi", "-i", c.made}
+	if c.file != "" {
+		file := filepath.Join(os.Getenv("CINELOG_TEST_MEDIA"), c.file)
+		if _, err := os.Stat(file); err != nil || os.Getenv("CINELOG_TEST_MEDIA") == "" {
+			b.Logf("%-12s is left out: CINELOG_TEST_MEDIA names no folder with %s", c.name, c.file)
+			return ""
+		}
+		args = []string{"-v", "error", "-y", "-ss", strconv.FormatFloat(c.from, 'f', -1, 64), "-t", strconv.FormatFloat(c.take, 'f', -1, 64), "-i", file}
+	}
+	runFFmpeg(b, append(args, "-an", "-c:v", "libx264", "-preset", "ultrafast", "-qp", "2", "-g", "25", "-pix_fmt", "yuv420p", path)...)
+	return path
+}
+
+// made is a rendition, with its SSIM beside the source in the source's size.
+type made struct {
+	name  string
+	bytes float64
+	ssim  float64
+}
+
+type renditions []made
+
+func (rs renditions) total() (bytes float64) {
+	for _, r := range rs {
+		bytes += r.bytes
+	}
+	return bytes
+}
+
+func (rs renditions) names() (names []string) {
+	for _, r := range rs {
+		names = append(names, r.name)
+	}
+	return names
+}
+
+// encodeOurs makes what the server makes of a source whose own pictures are not served.
+func encodeOurs(b *testing.B, e *ffmpeg.Encoder, path string) renditions {
+	b.Helper()
+	info, err := e.Inspect(b.Context(), path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	plan := domain.Encoding{Ladder: domain.LadderAuto, Remux: domain.RemuxNever}.Plan(info)
+	if plan.Open {
+		c, err := e.Measure(b.Context(), commands.MeasureJob{Path: path, Source: info, Plan: plan})
+		if err != nil {
+			b.Fatal(err)
+		}
+		plan = plan.Choose(c)
+	}
+	plan.Chunks = []domain.Chunk{{Frames: plan.Frames}}
+	r := newRecorder()
+	if err := e.EncodeChunk(b.Context(), commands.ChunkJob{Path: path, Source: info, Plan: plan}, r); err != nil {
+		b.Fatal(err)
+	}
+	var files []string
+	for _, rung := range plan.Rungs {
+		data := slices.Clone(r.inits[rung.Name])
+		for _, s := range r.segments[rung.Name] {
+			data = append(data, s.Data...)
+		}
+		file := filepath.Join(b.TempDir(), rung.Name+".mp4")
+		if err := os.WriteFile(file, data, 0o600); err != nil {
+			b.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	return measureFiles(b, path, info, plan.Rungs, files)
+}
+
+// encodeFixed makes every rung of the ladder at all parts of its nominal rate.
+func encodeFixed(b *testing.B, e *ffmpeg.Encoder, path string) (all []renditions) {
+	b.Helper()
+	info, err := e.Inspect(b.Context(), path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	plan := domain.Encoding{Remux: domain.RemuxNever}.Plan(info)
+	for _, part := range parts {
+		args := []string{"-nostdin", "-v", "error", "-y", "-i", path}
+		var files []string
+		for _, r := range plan.Rungs {
+			rate, gop := part*float64(r.MaxRate), strconv.Itoa(plan.GOP)
+			file := filepath.Join(b.TempDir(), r.Name+".mp4")
+			args = append(args, "-an", "-vf", fmt.Sprintf("fps=%s,scale=%d:%d:flags=bicubic,setsar=1,format=yuv420p", plan.FrameRate, r.Width, r.Height),
+				"-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-g", gop, "-keyint_min", gop, "-sc_threshold", "0",
+				"-b:v", fmt.Sprintf("%.0f", rate), "-maxrate", fmt.Sprintf("%.0f", 1.07*rate), "-bufsize", fmt.Sprintf("%.0f", 1.5*rate),
+				"-movflags", "+frag_keyframe+empty_moov+default_base_moof+skip_trailer", file)
+			files = append(files, file)
+		}
+		runFFmpeg(b, args...)
+		all = append(all, measureFiles(b, path, info, plan.Rungs, files))
+	}
+	return all
+}
+
+var allPlanes = regexp.MustCompile(`Parsed_ssim.* All:([0-9.]+)`)
+
+// measureFiles compares renditions with their source in its size, all in one decode of it.
+func measureFiles(b *testing.B, source string, info domain.SourceInfo, rungs []domain.Rung, files []string) (rs renditions) {
+	b.Helper()
+	for i, file := range files {
+		size := fmt.Sprintf("%d:%d", info.Width, info.Height)
+		lines := runFFmpeg(b, "-nostdin", "-hide_banner", "-i", file, "-i", source, "-filter_complex",
+			fmt.Sprintf("[0:v]scale=%s:flags=bicubic,setpts=N/(25*TB),setsar=1[a];[1:v]fps=%s,scale=%s,setpts=N/(25*TB),setsar=1,format=yuv420p[b];[a][b]ssim=shortest=1", size, info.FrameRate, size),
+			"-f", "null", "-")
+		found := allPlanes.FindStringSubmatch(strings.Join(lines, "\n"))
+		if found == nil {
+			b.Fatalf("no SSIM of %s", file)
+		}
+		stat, err := os.Stat(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ssim, err := strconv.ParseFloat(found[1], 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		rs = append(rs, made{rungs[i].Name, float64(stat.Size()), ssim})
+	}
+	return rs
+}
+
+// result of a comparison.
+type result struct {
+	plain       float64 // our bytes as a part of the fixed ladder's
+	ours, fixed float64 // SSIM on the average over the rungs of the fixed ladder
+	equal       float64 // our bytes as a part of what the fixed ladder's rungs need for the SSIM that ours have
+	ladder      float64 // our bytes as a part of what the fixed ladder needs as it is
+}
+
+func compare(ours renditions, fixed []renditions) (r result) {
+	needed := 0.0
+	for i, f := range fixed[0] {
+		viewer := ours.instead(f.name, fixed[0].names())
+		curve := make(renditions, 0, len(fixed))
+		for _, at := range fixed {
+			curve = append(curve, at[i])
+		}
+		needed += curve.bytesFor(viewer.ssim)
+		r.ours += viewer.ssim / float64(len(fixed[0]))
+		r.fixed += f.ssim / float64(len(fixed[0]))
+	}
+	asItIs := 0.0
+	for _, o := range ours {
+		asItIs += fixed[0].bytesFor(o.ssim)
+	}
+	r.plain, r.equal, r.ladder = ours.total()/fixed[0].total(), ours.total()/needed, ours.total()/asItIs
+	return r
+}
+
+// instead returns what a viewer gets of ours who would get a rung of the fixed ladder: the same one, else the next lower
+// one, else the lowest.
+func (rs renditions) instead(name string, ladder []string) made {
+	for _, lower := range ladder[slices.Index(ladder, name):] {
+		if at := slices.Index(rs.names(), lower); at >= 0 {
+			return rs[at]
+		}
+	}
+	return rs[len(rs)-1]
+}
+
+// bytesFor interpolates the logarithm of the bytes between renditions, of which the heaviest looks best. None is taken to
+// need more than the heaviest, or less than the lightest.
+func (rs renditions) bytesFor(ssim float64) float64 {
+	sorted := slices.Clone(rs)
+	slices.SortFunc(sorted, func(a, b made) int { return int(a.bytes - b.bytes) })
+	if ssim <= sorted[0].ssim {
+		return sorted[0].bytes
+	}
+	for i := 1; i < len(sorted); i++ {
+		if low, high := sorted[i-1], sorted[i]; ssim <= high.ssim {
+			part := (ssim - low.ssim) / (high.ssim - low.ssim)
+			return low.bytes * math.Pow(high.bytes/low.bytes, part)
+		}
+	}
+	return sorted[len(sorted)-1].bytes
+}
