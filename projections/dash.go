@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -39,8 +40,8 @@ type mpdSet struct {
 	ContentType     string              `xml:"contentType,attr"`
 	MimeType        string              `xml:"mimeType,attr"`
 	Language        string              `xml:"lang,attr,omitempty"`
-	Alignment       bool                `xml:"segmentAlignment,attr"`
-	StartWithSAP    int                 `xml:"startWithSAP,attr"`
+	Alignment       bool                `xml:"segmentAlignment,attr,omitempty"`
+	StartWithSAP    int                 `xml:"startWithSAP,attr,omitempty"`
 	Label           string              `xml:"Label,omitempty"`
 	Accessibility   *mpdDescriptor      `xml:"Accessibility"`
 	Role            mpdDescriptor       `xml:"Role"`
@@ -53,15 +54,16 @@ type mpdDescriptor struct {
 }
 
 type mpdRepresentation struct {
-	ID        string         `xml:"id,attr"`
-	Bandwidth int64          `xml:"bandwidth,attr"`
-	Codecs    string         `xml:"codecs,attr"`
-	Width     int            `xml:"width,attr,omitempty"`
-	Height    int            `xml:"height,attr,omitempty"`
-	FrameRate string         `xml:"frameRate,attr,omitempty"`
-	Aspect    string         `xml:"sar,attr,omitempty"`
-	Channels  *mpdDescriptor `xml:"AudioChannelConfiguration"`
-	List      mpdSegmentList `xml:"SegmentList"`
+	ID        string          `xml:"id,attr"`
+	Bandwidth int64           `xml:"bandwidth,attr"`
+	Codecs    string          `xml:"codecs,attr,omitempty"`
+	Width     int             `xml:"width,attr,omitempty"`
+	Height    int             `xml:"height,attr,omitempty"`
+	FrameRate string          `xml:"frameRate,attr,omitempty"`
+	Aspect    string          `xml:"sar,attr,omitempty"`
+	Channels  *mpdDescriptor  `xml:"AudioChannelConfiguration"`
+	BaseURL   string          `xml:"BaseURL,omitempty"`
+	List      *mpdSegmentList `xml:"SegmentList"`
 }
 
 type mpdSegmentList struct {
@@ -115,7 +117,7 @@ func Manifest(p Playback, uri func(domain.Blob) string) ([]byte, error) {
 			FrameRate: r.FrameRate.String(), Aspect: "1:1", List: segmentList(r.Init, r.Segments, uri),
 		})
 	}
-	for _, set := range audioSets(p, uri) {
+	for _, set := range slices.Concat(audioSets(p, uri), captionSets(p, uri)) {
 		set.ID = len(m.Period.Sets) + 1
 		m.Period.Sets = append(m.Period.Sets, set)
 	}
@@ -127,8 +129,8 @@ func Manifest(p Playback, uri func(domain.Blob) string) ([]byte, error) {
 }
 
 // segmentList lists segments that follow each other from 0 on.
-func segmentList(init domain.Blob, segments []domain.Segment, uri func(domain.Blob) string) mpdSegmentList {
-	list := mpdSegmentList{Timescale: dashTimescale, Init: mpdInit{uri(init)}}
+func segmentList(init domain.Blob, segments []domain.Segment, uri func(domain.Blob) string) *mpdSegmentList {
+	list := &mpdSegmentList{Timescale: dashTimescale, Init: mpdInit{uri(init)}}
 	at := 0.0
 	for _, s := range segments {
 		start := int64(math.Round(at * dashTimescale))

@@ -143,3 +143,27 @@ func TestManifestTakesAnyAddress(t *testing.T) {
 		t.Errorf("language %q", read.Sets[1].Language)
 	}
 }
+
+// TestManifestNamesCaptions: each track is a file of its own, without segments.
+func TestManifestNamesCaptions(t *testing.T) {
+	t.Parallel()
+	p := complete(t)
+	p.Captions = []domain.CaptionAdded{
+		{Language: "de", Label: "A \"label\"", Name: "de-1", File: domain.Blob{Key: "media/x/a1/c/de.vtt", Bytes: 1000}},
+		{Language: "de", Label: "A \"label\"", Name: "de-2", File: domain.Blob{Key: "media/x/a1/c/de2.vtt", Bytes: 10}},
+	}
+	text, read := manifest(t, p, blobURI)
+	sets := read.Sets[len(read.Sets)-2:]
+	for i, want := range []struct{ id, label string }{
+		{"captions-de-1", "A 'label'"}, {"captions-de-2", "A 'label' (2)"},
+	} {
+		r := sets[i].Representations[0]
+		if r.ID != want.id || !strings.Contains(text, "<Label>"+strings.ReplaceAll(want.label, "'", "&#39;")+"</Label>") ||
+			!strings.Contains(text, "<BaseURL>"+blobURI(p.Captions[i].File)+"</BaseURL>") {
+			t.Errorf("set %d is %+v in\n%s", i, sets[i], text)
+		}
+	}
+	if strings.Count(text, "<SegmentList") != 3 {
+		t.Errorf("segments of captions:\n%s", text)
+	}
+}

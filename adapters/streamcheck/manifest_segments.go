@@ -14,9 +14,6 @@ func (r *representation) list(bases []string, total float64) string {
 	if from == nil {
 		from = r.Template
 	}
-	if from == nil {
-		return "neither SegmentList nor SegmentTemplate"
-	}
 	base := &url.URL{}
 	for _, b := range bases {
 		if u, err := url.Parse(strings.TrimSpace(b)); err == nil {
@@ -29,6 +26,14 @@ func (r *representation) list(bases []string, total float64) string {
 			return uri
 		}
 		return u.String()
+	}
+	if from == nil {
+		if kind, _, _ := strings.Cut(r.MimeType, "/"); kind != "text" || r.BaseURL == "" {
+			return "neither SegmentList nor SegmentTemplate"
+		}
+		r.segments = []*segment{{place: r.place, uri: resolve(""), duration: total, hasDuration: true}} // a file of its own
+		r.starts = []float64{0}
+		return ""
 	}
 	identifier := regexp.MustCompile(`\$(RepresentationID|Number|Time|Bandwidth|)(%0(\d)d)?\$`)
 	init := &initSection{place: r.place, uri: resolve(r.fill(identifier, from.Initialization, 0, 0))}

@@ -6,9 +6,11 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -23,6 +25,7 @@ var playerPages = map[string]struct{ script, start string }{
 		player.on('error', (e) => playerErrors.push(JSON.stringify(e.error)));
 		player.on('playbackError', (e) => playerErrors.push(JSON.stringify(e.error)));
 		player.on('streamInitialized', () => window.heights = player.getRepresentationsByType('video').map((r) => r.height));
+		window.texts = () => player.getTracksFor('text').map((t) => t.lang);
 		window.choose = (height) => player.setRepresentationForTypeById('video', player.getRepresentationsByType('video').find((r) => r.height === height).id, true);
 		player.initialize(video, new URL(location.search.slice(1), location).href, true);`},
 	"Shaka Player": {players.Shaka, `
@@ -30,6 +33,7 @@ var playerPages = map[string]struct{ script, start string }{
 		window.player = new shaka.Player();
 		player.configure({abr: {enabled: false}});
 		player.addEventListener('error', (e) => playerErrors.push(JSON.stringify(e.detail)));
+		window.texts = () => player.getTextTracks().map((t) => t.language);
 		window.choose = (height) => player.selectVariantTrack(player.getVariantTracks().find((t) => t.height === height), true);
 		player.attach(video).then(() => player.load(location.search.slice(1))).then(() => {
 			window.heights = player.getVariantTracks().map((t) => t.height);
@@ -76,10 +80,27 @@ func TestDASHPlaysInTheBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := serveForTest(t, filepath.Join(dir, "data"))
-	v, err := (&client{server: a.url()}).upload(ctx, &console{out: t.Output(), err: t.Output()}, clip, "DASH", nil, true)
+	srt, captioned := filepath.Join(dir, "a.srt"), filepath.Join(dir, "captioned.mkv")
+	if err := os.WriteFile(srt, []byte("1\n00:00:00,000 --> 00:00:05,000\nGrüße\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	convert(t, "-i", "file:"+clip, "-i", "file:"+srt, "-map", "0", "-map", "1", "-c:v", "copy", "-c:a", "copy", "-c:s", "subrip",
+		"-metadata:s:s:0", "language=ger", "file:"+captioned)
+	cl := &client{server: a.url()}
+	v, err := cl.upload(ctx, &console{out: t.Output(), err: t.Output()}, captioned, "DASH", nil, true)
+	var there struct {
+		Playback struct {
+			Captions []any `json:"captions"`
+		} `json:"playback"`
+	}
+	for err == nil && len(there.Playback.Captions) == 0 { // nothing waits for them
+		time.Sleep(50 * time.Millisecond)
+		err = cl.call(ctx, http.MethodGet, "/v1/videos/"+v.ID, nil, &there)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	followsTheRules(t, a.url(), v)
 	address := serveBeside(t, a.url())
 	browser := startChromium(t)
 	for name := range playerPages {
@@ -89,6 +110,9 @@ func TestDASHPlaysInTheBrowser(t *testing.T) {
 			heights := wait[[]int](b, "window.heights")
 			if len(heights) != len(v.Renditions) {
 				t.Errorf("it offers %v of %d renditions", heights, len(v.Renditions))
+			}
+			if languages := wait[[]string](b, "texts()"); len(languages) != 1 || languages[0] != "de" {
+				t.Errorf("it offers captions in %v", languages)
 			}
 			for _, height := range []int{240, 720} { // the lowest, the highest
 				b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("choose(%d), undefined", height)))
