@@ -37,7 +37,7 @@ func TestRungsAreChosenBeforeChunksAreEncoded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPipeline(t)
-			p.policy.Encoding.Ladder = domain.LadderAuto
+			p.policy.Encoding.Ladder = domain.LadderMeasured
 			p.encoder.Complexity = c.measure
 			var order []commands.TaskKind
 			p.encoder.Before = func(_ context.Context, kind commands.TaskKind, _, _ int) error {
@@ -75,7 +75,7 @@ func TestRungsAreChosenBeforeChunksAreEncoded(t *testing.T) {
 func TestAMeasureThatIsGivenUpOnCostsNothing(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
-	p.policy.Encoding.Ladder = domain.LadderAuto
+	p.policy.Encoding.Ladder = domain.LadderMeasured
 	id := p.create(domain.PublishAuto)
 	p.upload(id, "a film")
 	for p.video(id).Run.Plan == nil {
@@ -100,7 +100,7 @@ func TestAMeasureThatIsGivenUpOnCostsNothing(t *testing.T) {
 func TestWorkAheadDoesNotWaitForAMeasure(t *testing.T) {
 	t.Parallel()
 	s := newSlowly(t)
-	s.policy.Encoding.Ladder, s.ahead.Encoding.Ladder = domain.LadderAuto, domain.LadderAuto
+	s.policy.Encoding.Ladder, s.ahead.Encoding.Ladder = domain.LadderMeasured, domain.LadderMeasured
 	s.encoder.Complexity = easy()
 	s.begin(nil)
 	s.send(8)

@@ -8,10 +8,12 @@ import (
 // LadderChoice says whether rungs that add nothing to a video are left out.
 type LadderChoice string
 
-// LadderAuto measures the pictures first and leaves out what adds nothing; LadderFixed makes every rung.
+// LadderMeasured measures the pictures first and leaves out what adds nothing; LadderFixed makes every rung. LadderAuto
+// measures where nobody waits for it: where the source's own pictures, or an earlier attempt, can be watched meanwhile.
 const (
-	LadderAuto  LadderChoice = "auto"
-	LadderFixed LadderChoice = "fixed"
+	LadderAuto     LadderChoice = "auto"
+	LadderMeasured LadderChoice = "measured"
+	LadderFixed    LadderChoice = "fixed"
 )
 
 // Complexity is what a quick look at some seconds of a source found out about its pictures.

@@ -63,7 +63,7 @@ func TestRungsThatAddNothingAreLeftOut(t *testing.T) {
 			if c.remuxed == 0 {
 				source.Remux = nil
 			}
-			e := domain.Encoding{Ladder: domain.LadderAuto, Codecs: []domain.Codec{domain.AVC, domain.HEVC}}
+			e := domain.Encoding{Ladder: domain.LadderMeasured, Codecs: []domain.Codec{domain.AVC, domain.HEVC}}
 			open := e.Plan(source)
 			if !open.Open {
 				t.Fatal("nothing is to be measured")
@@ -108,7 +108,7 @@ func TestSomeRungIsAlwaysLeft(t *testing.T) {
 		if rng.IntN(2) == 0 {
 			source.Remux = nil
 		}
-		open := domain.Encoding{Ladder: domain.LadderAuto}.Plan(source)
+		open := domain.Encoding{Ladder: domain.LadderMeasured}.Plan(source)
 		plan := open.Choose(complexity(likeness, rates))
 		if len(plan.Encoded()) == 0 || (plan.Remuxed() != nil) != (open.Remuxed() != nil) {
 			t.Fatalf("%v, %v: %v", likeness, rates, names(plan))
@@ -130,10 +130,16 @@ func TestSomeRungIsAlwaysLeft(t *testing.T) {
 func TestOnlyALadderOfSomeRungsIsMeasured(t *testing.T) {
 	t.Parallel()
 	small := domain.SourceInfo{Width: 320, Height: 180, FrameRate: domain.Rational{Num: 25, Den: 1}, Frames: 100}
-	if (domain.Encoding{Ladder: domain.LadderAuto}).Plan(small).Open {
+	if (domain.Encoding{Ladder: domain.LadderMeasured}).Plan(small).Open {
 		t.Error("one rung is to be chosen from")
 	}
 	large := remuxSource(400, 4e6, every(50, 400)...)
+	encoded := large
+	encoded.Remux = nil
+	auto := domain.Encoding{Ladder: domain.LadderAuto}
+	if !auto.Plan(large).Open || auto.Plan(encoded).Open {
+		t.Error("auto measures where somebody waits, or not where nobody does")
+	}
 	for _, e := range []domain.Encoding{{}, {Ladder: domain.LadderFixed}} {
 		if e.Plan(large).Open {
 			t.Errorf("%+v is to be measured", e)
@@ -149,7 +155,7 @@ func TestAPlanIsClosedOnce(t *testing.T) {
 		{Version: 1, Event: domain.VideoCreated{}},
 		{Version: 2, Event: domain.VideoUploaded{Attempt: 1}},
 		{Version: 3, Event: domain.SourceInspected{Attempt: 1, Source: source}},
-		{Version: 4, Event: domain.TranscodePlanned{Attempt: 1, Plan: domain.Encoding{Ladder: domain.LadderAuto}.Plan(source)}},
+		{Version: 4, Event: domain.TranscodePlanned{Attempt: 1, Plan: domain.Encoding{Ladder: domain.LadderMeasured}.Plan(source)}},
 	})
 	v = v.Evolve(domain.Recorded{Version: 5, Event: domain.AudioTranscoded{Attempt: 1, Segments: make([]domain.Segment, 3)}})
 	if v.NeedsChunk(1, 0) == nil {
@@ -171,5 +177,30 @@ func TestAPlanIsClosedOnce(t *testing.T) {
 	}
 	if _, err := v.ChooseRungs(1, domain.Complexity{}); err == nil {
 		t.Error("the rungs were chosen twice")
+	}
+}
+
+func TestAutoMeasuresWhatCanBeWatchedMeanwhile(t *testing.T) {
+	t.Parallel()
+	source := remuxSource(400, 4e6, every(50, 400)...)
+	source.Remux = nil
+	history := []domain.Recorded{
+		{Version: 1, Event: domain.VideoCreated{}},
+		{Version: 2, Event: domain.VideoUploaded{Attempt: 1}},
+		{Version: 3, Event: domain.SourceInspected{Attempt: 1, Source: source}},
+	}
+	again := append(history[:3:3], []domain.Recorded{
+		{Version: 4, Event: domain.RenditionProduced{Attempt: 1}},
+		{Version: 5, Event: domain.TranscodeRequested{Attempt: 2}},
+		{Version: 6, Event: domain.SourceInspected{Attempt: 2, Source: source}},
+	}...)
+	for attempt, events := range [][]domain.Recorded{history, again} {
+		planned, err := domain.LoadVideo(events).PlanTranscode(attempt+1, domain.Encoding{Ladder: domain.LadderAuto})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := planned[0].(domain.TranscodePlanned); !ok || e.Plan.Open != (attempt == 1) {
+			t.Errorf("attempt %d: %+v", attempt+1, planned[0])
+		}
 	}
 }

@@ -120,7 +120,11 @@ func (v Video) PlanTranscode(attempt int, settings Encoding) ([]Event, error) {
 	if v.Run.NoRemux != "" {
 		source.Remux = nil
 	}
-	return []Event{TranscodePlanned{Attempt: attempt, Plan: v.Encoding.Or(settings).Plan(source)}}, nil
+	encoding := v.Encoding.Or(settings)
+	if encoding.Ladder == LadderAuto && v.Serving > 0 {
+		encoding.Ladder = LadderMeasured
+	}
+	return []Event{TranscodePlanned{Attempt: attempt, Plan: encoding.Plan(source)}}, nil
 }
 
 // NeedsMeasure says whether the pictures are still to be measured, so that rungs can be chosen.

@@ -52,8 +52,8 @@ func (e Encoding) Clean() (Encoding, error) {
 	if e.Remux != "" && e.Remux != RemuxAuto && e.Remux != RemuxNever {
 		bad = append(bad, FieldError{"encoding.remux", "must be auto or never"})
 	}
-	if e.Ladder != "" && e.Ladder != LadderAuto && e.Ladder != LadderFixed {
-		bad = append(bad, FieldError{"encoding.ladder", "must be auto or fixed"})
+	if e.Ladder != "" && !slices.Contains([]LadderChoice{LadderAuto, LadderMeasured, LadderFixed}, e.Ladder) {
+		bad = append(bad, FieldError{"encoding.ladder", "must be auto, measured or fixed"})
 	}
 	if len(e.Codecs) > 0 {
 		var sorted []Codec
@@ -96,7 +96,7 @@ func (e Encoding) Plan(s SourceInfo) Plan {
 	}
 	p := plan(s)
 	p.Profile = cmp.Or(e.Profile, Fast)
-	p.Open = e.Ladder == LadderAuto && p.choosable()
+	p.Open = (e.Ladder == LadderMeasured || e.Ladder == LadderAuto && p.Remuxed() != nil) && p.choosable()
 	p.AudioOnly = p.Audio != nil && e.AudioOnly != nil && *e.AudioOnly
 	avc := p.Encoded()
 	for _, c := range e.Codecs {

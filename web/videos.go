@@ -32,7 +32,7 @@ type EncodingInput struct {
 	Profile   string   `json:"profile,omitempty" enum:"fast,balanced,small" doc:"How much work an encode may be for the bytes that it saves"`
 	Codecs    []string `json:"codecs,omitempty" nullable:"false" doc:"avc, and hevc and av1 beside it"`
 	Remux     string   `json:"remux,omitempty" enum:"auto,never" doc:"auto serves the source's own pictures at once where browsers play them"`
-	Ladder    string   `json:"ladder,omitempty" enum:"auto,fixed" doc:"auto measures the pictures and leaves out the sizes that add nothing"`
+	Ladder    string   `json:"ladder,omitempty" enum:"auto,measured,fixed" doc:"measured leaves out the sizes that add nothing; auto does where nobody waits for the measure"`
 	AudioOnly *bool    `json:"audio_only,omitempty" doc:"Also offer the sound without pictures"`
 }
 

@@ -121,7 +121,7 @@ func encodeOurs(b *testing.B, e *ffmpeg.Encoder, path string) renditions {
 	if err != nil {
 		b.Fatal(err)
 	}
-	plan := domain.Encoding{Ladder: domain.LadderAuto, Remux: domain.RemuxNever}.Plan(info)
+	plan := domain.Encoding{Ladder: domain.LadderMeasured, Remux: domain.RemuxNever}.Plan(info)
 	if plan.Open {
 		c, err := e.Measure(b.Context(), commands.MeasureJob{Path: path, Source: info, Plan: plan})
 		if err != nil {

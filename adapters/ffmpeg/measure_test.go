@@ -18,7 +18,7 @@ func measured(t *testing.T, e *ffmpeg.Encoder, path string) (open, chosen domain
 	if err != nil {
 		t.Fatal(err)
 	}
-	open = domain.Encoding{Ladder: domain.LadderAuto, Remux: domain.RemuxNever}.Plan(info)
+	open = domain.Encoding{Ladder: domain.LadderMeasured, Remux: domain.RemuxNever}.Plan(info)
 	if !open.Open {
 		t.Fatalf("one rung for %dx%d", info.Width, info.Height)
 	}
@@ -106,7 +106,7 @@ func TestWhatDoesNotDecodeIsNotMeasured(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := domain.Encoding{Ladder: domain.LadderAuto, Remux: domain.RemuxNever}.Plan(info)
+	plan := domain.Encoding{Ladder: domain.LadderMeasured, Remux: domain.RemuxNever}.Plan(info)
 	file := bytesOf(t, path)
 	media := bytes.Index(file, []byte("mdat")) + 4
 	for i := range file[media:] {

@@ -22,7 +22,7 @@ type serveCmd struct {
 	Profile   string   `help:"How much work an encode may be for the bytes that it saves: fast, balanced or small. A video may ask for another one, as for all that follows." default:"fast" enum:"fast,balanced,small" env:"CINELOG_PROFILE"`
 	Codecs    []string `help:"Codecs to encode to: avc, and hevc and av1 beside it." default:"avc" enum:"avc,hevc,av1" env:"CINELOG_CODECS"`
 	Remux     string   `help:"auto serves a source's own pictures at once where browsers play them; or never." default:"auto" enum:"auto,never" env:"CINELOG_REMUX"`
-	Ladder    string   `help:"auto measures the pictures and leaves out the sizes that add nothing; fixed makes all of them." default:"auto" enum:"auto,fixed" env:"CINELOG_LADDER"`
+	Ladder    string   `help:"measured looks at the pictures first and leaves out the sizes that add nothing; fixed makes all of them; auto measures where nobody waits for it." default:"auto" enum:"auto,measured,fixed" env:"CINELOG_LADDER"`
 	AudioOnly bool     `help:"Also offer the sound without pictures." env:"CINELOG_AUDIO_ONLY"`
 
 	// For tests, which cannot wait as long as one should in earnest.
