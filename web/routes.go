@@ -14,7 +14,7 @@ import (
 // New returns the handler of the public listener. It panics on a mistake in the routes, never on input.
 func New(server Server) http.Handler {
 	s := &server
-	s.thumbnails = newThumbnails()
+	s.thumbnails, s.feed = newThumbnails(), newFeed(s)
 	r := chi.NewRouter()
 	r.Use(s.recovered, securityHeaders, s.knownHost, playableAnywhere, sameSite(), readableURL, middleware.GetHead)
 	r.NotFound(notFound)
@@ -33,6 +33,7 @@ func New(server Server) http.Handler {
 	huma.Register(api, op("publish-video", "POST", video+"/publish", 200, "Publish a video", 409), s.publish)
 	huma.Register(api, op("unpublish-video", "POST", video+"/unpublish", 200, "Take a publication back"), s.unpublish)
 	huma.Register(api, op("transcode-video", "POST", video+"/transcode", 202, "Transcode again", 409), s.transcode)
+	huma.Register(api, file(op("follow-events", "GET", "/v1/events", 200, "Follow the events of all videos, as server-sent events", 422, 503), "text/event-stream"), s.follow)
 	huma.Register(api, op("get-summary", "GET", "/v1/analytics/summary", 200, "Get figures about everything"), s.summary)
 
 	huma.Register(api, file(op("play", "GET", "/play/{id}/master.m3u8", 200, "Multivariant playlist", 403), hls), s.master)

@@ -23,6 +23,17 @@ type Server struct {
 	Manifest  func(p projections.Playback, uri func(domain.Blob) string) ([]byte, error)
 	Media     Media
 	Analytics Analytics
+	// Events is the log, for those who follow it. Appended may tell that it has grown, and EventsTick is how long news wait
+	// where nothing tells (1 s when 0); nobody looks while nobody follows.
+	Events     projections.Log
+	Appended   <-chan struct{}
+	EventsTick time.Duration
+	// MaxFollowers is how many may follow at once, 5,000 when 0; Heartbeat is how often they hear that they are connected,
+	// 15 s when 0.
+	MaxFollowers int
+	Heartbeat    time.Duration
+	// Stopping is closed when answers that have no end should end; may be nil.
+	Stopping <-chan struct{}
 	// Ready says why the process should get no requests now; nil where it is always ready.
 	Ready func(context.Context) error
 	// Now is used for deadlines of connections too, so it must be close to the machine's clock.
@@ -43,6 +54,7 @@ type Server struct {
 	Frames Frames
 
 	thumbnails *thumbnails
+	feed       *feed
 }
 
 // What a connection may cost. Bodies and answers have rolling deadlines of their own (see slow.go), so that a large

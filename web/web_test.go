@@ -155,7 +155,7 @@ func newSite(t *testing.T, change func(*web.Server)) *site {
 	}
 	server := web.Server{
 		Commands: &commands.Service{Log: eventLog, Blobs: s.blobs, Now: time.Now, MaxSourceBytes: 1 << 20},
-		Catalog:  s.catalog, Playbacks: s.playbacks, Freshness: s.fresh, Media: s.blobs, Analytics: analytics{},
+		Catalog:  s.catalog, Playbacks: s.playbacks, Freshness: s.fresh, Media: s.blobs, Analytics: analytics{}, Events: eventLog,
 		Multivariant: func(_ projections.Playback, uri func(string) string) []byte {
 			return []byte("#EXTM3U\n" + uri("720p") + "\n")
 		},

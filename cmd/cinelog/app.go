@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -86,8 +87,8 @@ type app struct {
 	opened   *opener
 
 	eventLog eventLog
-	alone    bool // no other process appends to the log
-	appended chan struct{}
+	alone    bool            // no other process appends to the log
+	bells    []chan struct{} // rung when this process appends
 	media    media
 	encoder  *ffmpeg.Encoder // nil where there is no FFmpeg
 	bus      messageBus
@@ -97,7 +98,7 @@ type app struct {
 
 // openApp opens everything and starts nothing.
 func openApp(ctx context.Context, cfg config) (_ *app, err error) {
-	a := &app{config: cfg, opened: cfg.opener(cfg.log), appended: make(chan struct{}, 1)}
+	a := &app{config: cfg, opened: cfg.opener(cfg.log)}
 	a.opened.lease, a.opened.tries = cfg.lease, cfg.tries
 	defer func() {
 		if err != nil {
@@ -128,7 +129,11 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 	}
 	a.service = &commands.Service{
 		Log: a.eventLog, Blobs: a.media, Now: time.Now, MaxSourceBytes: maxSourceBytes,
-		Appended: func(domain.Position) { signalTo(a.appended) },
+		Appended: func(domain.Position) {
+			for _, bell := range a.bells {
+				signalTo(bell)
+			}
+		},
 	}
 	a.fresh = stored{a.views}
 	for _, role := range []struct {
@@ -150,18 +155,25 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 	return a, nil
 }
 
+// onAppend returns what is rung when this process appends, and how long to wait where another one may have.
+func (a *app) onAppend() (bell <-chan struct{}, every time.Duration) {
+	b := make(chan struct{}, 1)
+	a.bells = append(a.bells, b)
+	if a.alone {
+		return b, tick
+	}
+	return b, relayTick
+}
+
 // addRelay publishes every event into a queue of each group.
 func (a *app) addRelay(context.Context) error {
 	relay, err := a.bus.relay()
 	if err != nil {
 		return err
 	}
-	every := relayTick
-	if a.alone {
-		every = tick
-	}
+	appended, every := a.onAppend()
 	a.part(func(ctx context.Context) error {
-		return projections.Run(ctx, a.eventLog, relay, a.appended, every, nil)
+		return projections.Run(ctx, a.eventLog, relay, appended, every, nil)
 	})
 	return nil
 }
@@ -225,6 +237,8 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		frames = a.encoder
 	}
 	address := a.listener.Addr().String()
+	appended, every := a.onAppend()
+	stopping := make(chan struct{})
 	a.server = web.NewHTTPServer(address, web.New(web.Server{
 		Commands: a.service, Catalog: a.views.catalog, Playbacks: projections.NewPlaybacks(a.views.playback),
 		Freshness: a.fresh, Multivariant: projections.Multivariant, MediaPlaylist: projections.MediaPlaylist, Manifest: projections.Manifest,
@@ -232,7 +246,9 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		Analytics: a.views.figures, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
 		Frames: frames,
+		Events: a.eventLog, Appended: appended, EventsTick: every, Stopping: stopping,
 	}))
+	a.server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))
 	return nil
 }
 
