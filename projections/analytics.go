@@ -11,6 +11,9 @@ import (
 // AnalyticsName names the figures' read model in files and on the command line.
 const AnalyticsName = "analytics"
 
+// AnalyticsVersion grows when an event gives other facts than before.
+const AnalyticsVersion = 1
+
 // Facts counts what happened, by UTC day. It is fed by messages, which come more than once and in no order: every fact
 // is known by the position of its event, and sums are made of the facts, so neither changes a figure.
 type Facts interface {

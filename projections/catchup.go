@@ -14,6 +14,7 @@ type CatchUpOptions struct {
 	Batch    int                   // events per Apply; 1000 when 0
 	Until    domain.Position       // the last event to apply; the head when 0
 	Progress func(domain.Position) // called after every batch
+	Rate     int                   // events per second at most; as fast as it goes when 0
 }
 
 const defaultBatch = 1000
@@ -35,6 +36,10 @@ func catchUp(ctx context.Context, log Log, t Target, at domain.Position, o Catch
 	if o.Batch <= 0 {
 		o.Batch = defaultBatch
 	}
+	if o.Rate > 0 { // so that it never pauses for long
+		o.Batch = max(1, min(o.Batch, o.Rate/batchesPerSecond))
+	}
+	pace := pacer{rate: o.Rate}
 	ctx, cancel := context.WithCancel(ctx)
 	reading := readAhead(ctx, log, at, o)
 	defer func() { // the reader ends before CatchUp does
@@ -53,8 +58,40 @@ func catchUp(ctx context.Context, log Log, t Target, at domain.Position, o Catch
 		if o.Progress != nil {
 			o.Progress(at)
 		}
+		if err := pace.wait(ctx, len(b.events)); err != nil {
+			return at, err
+		}
 	}
 	return at, ctx.Err()
+}
+
+// batchesPerSecond is how often a build that was given a rate does something.
+const batchesPerSecond = 5
+
+// pacer spreads work over time. What was late is not caught up with.
+type pacer struct {
+	rate int
+	next time.Time
+}
+
+// wait waits until the next batch may begin after n events.
+func (p *pacer) wait(ctx context.Context, n int) error {
+	if p.rate <= 0 {
+		return nil
+	}
+	now := time.Now()
+	if p.next.Before(now.Add(-time.Second / batchesPerSecond)) {
+		p.next = now
+	}
+	p.next = p.next.Add(time.Duration(n) * time.Second / time.Duration(p.rate))
+	timer := time.NewTimer(p.next.Sub(now))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
 }
 
 type batch struct {
@@ -90,37 +127,53 @@ func readAhead(ctx context.Context, log Log, after domain.Position, o CatchUpOpt
 	return batches
 }
 
-// checkpointAge is how long Run goes on from where it has brought its target, before it asks again where that stands.
+// checkpointAge is how long a follower goes on from where it has brought its target, before it asks again where that
+// stands.
 const checkpointAge = 5 * time.Second
+
+// follower keeps a target at the log's head. It does not ask for the checkpoint each time. Where another process has
+// moved it, or has switched to another build, there are events that the follower has not applied, and the target refuses
+// them with ErrConflict: then it asks, as after any error.
+type follower struct {
+	log    Log
+	target Target
+
+	at    domain.Position
+	known bool // that target stands at at
+	asked time.Time
+}
+
+// follow catches up by atMost events, or all when 0, and returns where the target stands then, as far as that is known.
+func (f *follower) follow(
+	ctx context.Context, atMost int, advanced func(domain.Position),
+) (at domain.Position, more bool, err error) {
+	if !f.known || time.Since(f.asked) >= checkpointAge {
+		f.known = false
+		if f.at, err = f.target.Checkpoint(ctx); err != nil {
+			return f.at, false, fmt.Errorf("read the checkpoint: %w", err)
+		}
+		f.asked = time.Now()
+	}
+	o := CatchUpOptions{Progress: advanced}
+	if atMost > 0 {
+		o.Until = f.at + domain.Position(atMost)
+	}
+	f.at, err = catchUp(ctx, f.log, f.target, f.at, o)
+	f.known = err == nil
+	return f.at, f.at == o.Until, err
+}
 
 // Run keeps t at the log's head until ctx ends: it catches up, then waits for a wake-up or the tick. advanced hears
 // every position that t reaches. The wake-up only saves time; without it the tick still comes. The error is ctx's, or
-// the first that is neither a lost race nor a store that is away for now.
-//
-// It does not ask for the checkpoint each time. Where another process has moved it, or has switched to another build,
-// there are events that Run has not applied, and t refuses them with ErrConflict: then it asks, as after any error.
+// the first that is neither a lost race nor a store that is away for now. A read model has a Runner instead.
 func Run(
 	ctx context.Context, log Log, t Target, wake <-chan struct{}, tick time.Duration, advanced func(domain.Position),
 ) error {
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
-	aged := time.NewTicker(checkpointAge)
-	defer aged.Stop()
-	var at domain.Position
-	known := false // that t stands at at
+	f := follower{log: log, target: t}
 	for {
-		select {
-		case <-aged.C:
-			known = false
-		default:
-		}
-		var err error
-		if known {
-			at, err = catchUp(ctx, log, t, at, CatchUpOptions{Progress: advanced})
-		} else {
-			at, err = CatchUp(ctx, log, t, CatchUpOptions{Progress: advanced})
-		}
-		known = err == nil
+		at, _, err := f.follow(ctx, 0, advanced)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

@@ -18,6 +18,8 @@ type Model[R any] struct {
 	Fold func(key string, row R, e domain.Recorded) R
 	// Drop names prefixes of keys whose rows the event removes; nil when no event does.
 	Drop func(domain.Recorded) []string
+	// Skip names events that the model is not given; nil when it gets all.
+	Skip func(domain.Position) bool
 }
 
 // RowReader reads the rows of a read model that keeps them under keys.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -36,24 +37,30 @@ func (m *readModel[R]) Checkpoint(ctx context.Context) (domain.Position, error) 
 	return m.rows.Checkpoint(ctx)
 }
 
-func (m *readModel[R]) Apply(ctx context.Context, events []domain.Recorded) error {
+func (m *readModel[R]) Apply(ctx context.Context, events []domain.Recorded) (err error) {
 	if len(events) == 0 {
 		return nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var at domain.Position // of the event that the model has in hand
+	defer func() {
+		if p := recover(); p != nil { // a fault of this read model alone: it halts here, the others go on
+			clear(m.cached)
+			err = &Panic{Model: m.model.Name, Position: at, Value: p, Stack: debug.Stack()}
+		}
+	}()
 	from, to := events[0].Position-1, events[len(events)-1].Position
 	if from != m.at || len(m.cached) > maxCachedRows {
 		clear(m.cached)
 	}
-	if err := m.load(ctx, events); err != nil {
+	events = Given(events, m.model.Skip)
+	if err := m.load(ctx, events, &at); err != nil {
 		return err
 	}
-	changed, drop, err := m.fold(events)
-	if err == nil {
-		err = m.rows.Save(ctx, changed, drop, from, to)
-	}
-	if err != nil {
+	changed, drop := m.fold(events, &at)
+	at = 0
+	if err := m.rows.Save(ctx, changed, drop, from, to); err != nil {
 		clear(m.cached)
 		return fmt.Errorf("%s at %d: %w", m.model.Name, from, err)
 	}
@@ -62,10 +69,11 @@ func (m *readModel[R]) Apply(ctx context.Context, events []domain.Recorded) erro
 }
 
 // load brings the rows that events change into the cache.
-func (m *readModel[R]) load(ctx context.Context, events []domain.Recorded) error {
+func (m *readModel[R]) load(ctx context.Context, events []domain.Recorded, at *domain.Position) error {
 	var missing []string
 	var zero R
 	for _, e := range events {
+		*at = e.Position
 		for _, k := range m.model.Keys(e) {
 			if _, ok := m.cached[k]; !ok {
 				missing = append(missing, k)
@@ -86,18 +94,12 @@ func (m *readModel[R]) load(ctx context.Context, events []domain.Recorded) error
 }
 
 // fold applies events to the cached rows and returns what is to be saved. An event removes rows before it changes
-// any. A panic in the model is a fault of this read model alone: it halts here, the others go on.
-func (m *readModel[R]) fold(events []domain.Recorded) (changed map[string]R, drop []string, err error) {
-	var at domain.Position
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the model panicked on event %d: %v", at, p)
-		}
-	}()
+// any.
+func (m *readModel[R]) fold(events []domain.Recorded, at *domain.Position) (changed map[string]R, drop []string) {
 	changed = map[string]R{}
 	var zero R
 	for _, e := range events {
-		at = e.Position
+		*at = e.Position
 		if m.model.Drop != nil {
 			for _, prefix := range m.model.Drop(e) {
 				drop = append(drop, prefix)
@@ -114,5 +116,20 @@ func (m *readModel[R]) fold(events []domain.Recorded) (changed map[string]R, dro
 			m.cached[k], changed[k] = r, r
 		}
 	}
-	return changed, drop, nil
+	return changed, drop
+}
+
+// Panic is the error of a model that panicked.
+type Panic struct {
+	Model    string
+	Position domain.Position // of the event that it had in hand; 0 for none
+	Value    any
+	Stack    []byte
+}
+
+func (p *Panic) Error() string {
+	if p.Position == 0 {
+		return fmt.Sprintf("%s panicked: %v", p.Model, p.Value)
+	}
+	return fmt.Sprintf("%s panicked on event %d: %v", p.Model, p.Position, p.Value)
 }

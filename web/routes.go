@@ -48,6 +48,17 @@ func New(server Server) http.Handler {
 	huma.Register(api, file(op("get-chapters-json", "GET", "/play/{id}/chapters.json", 200, "Chapters, as Apple's players read them", 403), "application/json"), s.chaptersJSON)
 	huma.Register(api, file(op("get-preview", "GET", "/play/{id}/preview.webp", 200, "Moving preview", 403), "image/webp"), s.preview)
 
+	const admin, projection = "/v1/admin", "/v1/admin/projections/{name}"
+	huma.Register(api, op("list-projections", "GET", admin+"/projections", 200, "List the projections and how far they are"), s.listProjections)
+	huma.Register(api, op("get-projection", "GET", projection, 200, "Get how a projection stands"), s.getProjection)
+	huma.Register(api, op("pause-projection", "POST", projection+"/pause", 200, "Have a projection stop where it is"), s.pauseProjection)
+	huma.Register(api, op("resume-projection", "POST", projection+"/resume", 200, "Have a projection go on, or try again"), s.resumeProjection)
+	huma.Register(api, body(op("skip-event", "POST", projection+"/skip", 200, "Have a projection go without an event")), s.skipEvent)
+	huma.Register(api, body(op("start-replay", "POST", admin+"/replays", 202, "Rebuild a projection from the log", 409)), s.startReplay)
+	huma.Register(api, op("list-replays", "GET", admin+"/replays", 200, "List replays, the newest first"), s.listReplays)
+	huma.Register(api, op("get-replay", "GET", admin+"/replays/{id}", 200, "Get how far a replay is"), s.getReplay)
+	huma.Register(api, op("cancel-replay", "DELETE", admin+"/replays/{id}", 202, "Call a replay off", 409), s.cancelReplay)
+
 	huma.Register(api, op("healthz", "GET", "/healthz", 200, "Does the process answer?"), s.healthy)
 	huma.Register(api, op("readyz", "GET", "/readyz", 200, "Should the process get requests?", 503), s.ready)
 	r.Get("/media/*", s.serveMedia)

@@ -50,6 +50,8 @@ type Server struct {
 	MediaOrigin string
 	// MaxSourceBytes refuses a source by its announced length, before any byte is read; 0 does not.
 	MaxSourceBytes int64
+	// Projections are the read models, for those who keep the server; nil where it keeps none.
+	Projections Projections
 	// Frames makes thumbnails; nil where there is no FFmpeg.
 	Frames Frames
 

@@ -17,8 +17,9 @@ import (
 	"github.com/cinelog/cinelog/projections"
 )
 
-// CatchUp takes all facts from the log where none is stored yet: those from before the figures were kept.
-func (a *Analytics) CatchUp(ctx context.Context, log projections.Log) error {
+// CatchUp takes all facts from the log where none is stored yet: those from before the figures were kept. skip names
+// events that mean nothing; it may be nil.
+func (a *Analytics) CatchUp(ctx context.Context, log projections.Log, skip func(domain.Position) bool) error {
 	n, err := a.facts.EstimatedDocumentCount(ctx)
 	if err != nil {
 		return fmt.Errorf("catch up analytics: %w", unavailable(ctx, err))
@@ -26,35 +27,48 @@ func (a *Analytics) CatchUp(ctx context.Context, log projections.Log) error {
 	if n > 0 {
 		return nil
 	}
-	_, err = a.Rebuild(ctx, log, nil)
+	_, err = a.Rebuild(ctx, log, &projections.RebuildOptions{Skip: skip})
 	return err
 }
 
 // Rebuild compares what is stored with the facts of the log and mends what differs, where it stands: every fact is by
-// itself, so nobody meets half a build. progress may be nil. Messages and queries go on meanwhile.
-func (a *Analytics) Rebuild(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
-	return a.compare(ctx, log, progress, true)
+// itself, so nobody meets half a build, and one that was cut off has done a part of it. o may be nil. Messages and queries
+// go on meanwhile.
+func (a *Analytics) Rebuild(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	if o != nil && o.Begun != nil {
+		o.Begun() // any number may
+	}
+	return a.compare(ctx, log, o.OrZero(), true)
 }
 
 // Verify says whether the figures are those of the log, and changes nothing.
-func (a *Analytics) Verify(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
-	return projections.CompareUntilEqual(ctx, func() (Rebuilt, error) { return a.compare(ctx, log, progress, false) })
+func (a *Analytics) Verify(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	return projections.CompareUntilEqual(ctx, func() (Rebuilt, error) { return a.compare(ctx, log, o.OrZero(), false) })
 }
 
-func (a *Analytics) compare(
-	ctx context.Context, log projections.Log, progress func(domain.Position), mend bool,
-) (Rebuilt, error) {
+// Rollback is ErrNotFound: the figures are mended where they stand.
+func (a *Analytics) Rollback(context.Context, projections.Log, *projections.RebuildOptions) (Rebuilt, error) {
+	return Rebuilt{}, fmt.Errorf("%w: figures in MongoDB are mended where they stand, no generation before is kept", domain.ErrNotFound)
+}
+
+// Stored says what is stored of the figures: they stand at the newest fact.
+func (a *Analytics) Stored(ctx context.Context) (projections.Stored, error) {
+	newest, err := a.newest(ctx)
+	return projections.Stored{Generation: "facts", Version: projections.AnalyticsVersion, Position: newest}, err
+}
+
+func (a *Analytics) compare(ctx context.Context, log projections.Log, o projections.RebuildOptions, mend bool) (Rebuilt, error) {
 	head, err := log.Head(ctx)
 	if err != nil {
 		return Rebuilt{}, fmt.Errorf("rebuild analytics: %w", err)
 	}
-	c := factCompare{a: a, mend: mend, stored: sha256.New(), want: sha256.New(), days: map[string]bool{}}
+	c := factCompare{a: a, mend: mend, skip: o.Skip, stored: sha256.New(), want: sha256.New(), days: map[string]bool{}}
 	if c.newest, err = a.newest(ctx); err != nil {
 		return Rebuilt{}, fmt.Errorf("rebuild analytics: %w", err)
 	}
-	o := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: progress}
+	to := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: o.Progress, Rate: o.Rate}
 	if head > 0 {
-		if c.at, err = projections.CatchUp(ctx, log, &c, o); err != nil {
+		if c.at, err = projections.CatchUp(ctx, log, &c, to); err != nil {
 			return Rebuilt{}, fmt.Errorf("rebuild analytics: %w", err)
 		}
 	}
@@ -87,6 +101,7 @@ func (a *Analytics) newest(ctx context.Context) (domain.Position, error) {
 type factCompare struct {
 	a            *Analytics
 	mend         bool
+	skip         func(domain.Position) bool
 	newest, at   domain.Position
 	rows         int
 	stored, want hash.Hash
@@ -107,7 +122,7 @@ func (c *factCompare) Apply(ctx context.Context, events []domain.Recorded) error
 	}
 	var missing []projections.Fact
 	var wrong []domain.Position
-	for _, f := range projections.FactsOf(events...) {
+	for _, f := range projections.FactsOf(projections.Given(events, c.skip)...) {
 		c.rows++
 		want := docOf(f)
 		have, ok := stored[f.Position]

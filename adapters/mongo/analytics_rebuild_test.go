@@ -31,7 +31,7 @@ func TestAnalyticsComesFromTheLogAndIsMended(t *testing.T) {
 	if done, err := a.Verify(t.Context(), log, nil); err != nil || !done.New || !done.Equal() {
 		t.Fatalf("nothing is there yet: %+v, %v", done, err)
 	}
-	if err := a.CatchUp(t.Context(), log); err != nil {
+	if err := a.CatchUp(t.Context(), log, nil); err != nil {
 		t.Fatal(err)
 	}
 	sound := func() []projections.Day {

@@ -55,7 +55,7 @@ func KeepSteps[R any](r *Rows[R], n int64) { r.gens.db.keepSteps = n }
 // RebuildAndDie does what Rebuild does up to the moment when the build is current and nothing says so but the last step
 // of the generation before.
 func RebuildAndDie[R any](ctx context.Context, r *Rows[R], log projections.Log) error {
-	live, _, err := r.checkpoint(ctx)
+	live, newest, err := r.checkpoint(ctx)
 	if err != nil {
 		return err
 	}
@@ -63,8 +63,8 @@ func RebuildAndDie[R any](ctx context.Context, r *Rows[R], log projections.Log) 
 	if err != nil {
 		return err
 	}
-	c := newComparison(r, log, live, next, true)
-	if err := c.build(ctx, nil); err != nil {
+	c := newComparison(r, log, live, next, projections.RebuildOptions{}, toSwitch)
+	if err := c.build(ctx, newest.To); err != nil {
 		return err
 	}
 	_, err = c.compare(ctx)

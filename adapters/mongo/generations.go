@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -15,14 +16,16 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
 )
 
 // A generation is one build of a read model: a collection of rows and a collection of steps. Which one is in use say
 // the pointer documents: the one with the highest number counts, and the next one is a new document under the next
 // number, so that of two who switch at once one does. Each version of a model has pointers of its own, and so programs
-// of two releases can run beside each other.
+// of two releases can run beside each other. The generation before the current one is kept for a way back.
 type generation struct {
-	number int // of the pointer
+	view   view // with the version of the model that gave the rows
+	number int  // of the pointer
 	name   string
 	rows   *mongo.Collection
 	steps  *mongo.Collection
@@ -38,6 +41,8 @@ type view struct {
 type generations struct {
 	db *DB
 	view
+	// readable says whether rows that another version of the model gave can be served; the indexes are known to be there.
+	readable func(context.Context, *generation) error
 
 	mu      sync.Mutex
 	current *generation
@@ -65,8 +70,14 @@ func (v view) pointerKey(number int) string { return fmt.Sprintf("%s%06d", v.poi
 // prefix is how the collections of the view's generations begin.
 func (v view) prefix() string { return fmt.Sprintf("views_%s_%d_", v.name, v.version) }
 
-func (d *DB) generation(number int, name string) *generation {
-	return &generation{number: number, name: name, rows: d.db.Collection(name), steps: d.db.Collection(name + stepsSuffix)}
+// at is the view of another version.
+func (v view) at(version int) view {
+	v.version = version
+	return v
+}
+
+func (d *DB) generation(v view, number int, name string) *generation {
+	return &generation{view: v, number: number, name: name, rows: d.db.Collection(name), steps: d.db.Collection(name + stepsSuffix)}
 }
 
 const stepsSuffix = "_steps"
@@ -83,26 +94,104 @@ func (d *DB) pointer(ctx context.Context, v view) (*generation, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read model %s: %w", v.name, unavailable(ctx, err))
 	}
-	return d.generation(p.Number, p.Generation), nil
+	return d.generation(v, p.Number, p.Generation), nil
 }
 
 // pointerAfter returns the current generation, which was g when somebody looked, if anybody has: no pointer is ever
-// removed, so the newer ones are found by their keys.
-func (d *DB) pointerAfter(ctx context.Context, v view, g *generation) (*generation, error) {
+// removed, so the newer ones are found by their keys. As long as there is none of this version of the model it is one of
+// another version.
+func (gs *generations) pointerAfter(ctx context.Context, g *generation) (*generation, error) {
 	if g == nil {
-		return d.pointer(ctx, v)
+		return gs.first(ctx)
+	}
+	if g.view.version != gs.version {
+		mine, err := gs.db.numbered(ctx, gs.view, 1)
+		if err != nil {
+			return nil, err
+		}
+		if mine != nil {
+			g = mine
+		}
 	}
 	for {
-		var p pointerDoc
-		err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: v.pointerKey(g.number + 1)}}).Decode(&p)
-		if errors.Is(err, mongo.ErrNoDocuments) {
+		next, err := gs.db.numbered(ctx, g.view, g.number+1)
+		if err != nil {
+			return nil, err
+		}
+		if next == nil {
 			return g, nil
 		}
-		if err != nil {
-			return nil, fmt.Errorf("read model %s: %w", v.name, unavailable(ctx, err))
-		}
-		g = d.generation(p.Number, p.Generation)
+		g = next
 	}
+}
+
+// numbered returns the generation of a pointer; nil when there is no such pointer.
+func (d *DB) numbered(ctx context.Context, v view, number int) (*generation, error) {
+	var p pointerDoc
+	err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: v.pointerKey(number)}}).Decode(&p)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read model %s: %w", v.name, unavailable(ctx, err))
+	}
+	return d.generation(v, p.Number, p.Generation), nil
+}
+
+// first returns the current generation, or while this version of the model has none that of the nearest version before,
+// else after, which can be served.
+func (gs *generations) first(ctx context.Context) (*generation, error) {
+	g, err := gs.db.pointer(ctx, gs.view)
+	if !errors.Is(err, domain.ErrNotFound) {
+		return g, err
+	}
+	other, otherErr := gs.db.otherVersion(ctx, gs.view)
+	if otherErr != nil || other == nil {
+		return nil, errors.Join(err, otherErr)
+	}
+	for _, c := range gs.collections(other.name) {
+		otherErr = errors.Join(otherErr, gs.db.provisioned(ctx, c))
+	}
+	if otherErr == nil && gs.readable != nil {
+		otherErr = gs.readable(ctx, other)
+	}
+	if otherErr != nil {
+		return nil, fmt.Errorf("%w (that of version %d cannot be served: %w)", err, other.view.version, otherErr)
+	}
+	return other, nil
+}
+
+// otherVersion returns the current generation of the nearest version before, else after; nil when there is none.
+func (d *DB) otherVersion(ctx context.Context, v view) (*generation, error) {
+	found, err := d.db.Collection(metaCollection).Find(ctx,
+		bson.D{{Key: "_id", Value: startingWith("generation/" + v.name + ".")}}, options.Find().SetSort(bson.D{{Key: "_id", Value: 1}}))
+	var pointers []pointerDoc
+	if err == nil {
+		err = found.All(ctx, &pointers)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read model %s: %w", v.name, unavailable(ctx, err))
+	}
+	var best *generation
+	for _, p := range pointers {
+		text, _, _ := strings.Cut(strings.TrimPrefix(p.ID, "generation/"+v.name+"."), "/")
+		version, err := strconv.Atoi(text)
+		if err != nil || version == v.version {
+			continue
+		}
+		if best == nil || version == best.view.version || nearer(version, best.view.version, v.version) {
+			best = d.generation(v.at(version), p.Number, p.Generation)
+		}
+	}
+	return best, nil
+}
+
+// nearer tells whether version a is nearer to a version than b: those before come before those after.
+func nearer(a, b, to int) bool {
+	if (a < to) != (b < to) {
+		return a < to
+	}
+	return max(a-to, to-a) < max(b-to, to-b)
 }
 
 // startingWith selects strings by their prefix, as a range, so that the index serves it. A prefix ends below 0xff.
@@ -163,14 +252,21 @@ func (d *DB) create(ctx context.Context, v view) (*generation, error) {
 	if _, err := d.provision(ctx, false, v.collections(name)...); err != nil {
 		return nil, err
 	}
-	return d.generation(0, name), nil
+	return d.generation(v, 0, name), nil
 }
 
-// provisionView makes an empty generation the first one where there is none, and mends the indexes of the current one.
+// provisionView makes an empty generation the first one where there is none, not even one of another version that can be
+// served until a server has built the new one; and it mends the indexes of the current one.
 func (d *DB) provisionView(ctx context.Context, dryRun bool, v view) ([]string, error) {
 	g, err := d.pointer(ctx, v)
 	if err == nil {
 		return d.provision(ctx, dryRun, v.collections(g.name)...)
+	}
+	if errors.Is(err, domain.ErrNotFound) {
+		gs := &generations{db: d, view: v}
+		if _, err := gs.first(ctx); err == nil || !errors.Is(err, domain.ErrNotFound) {
+			return nil, err
+		}
 	}
 	done := []string{fmt.Sprintf("create read model %s of version %d", v.name, v.version)}
 	if dryRun || !errors.Is(err, domain.ErrNotFound) {
@@ -198,8 +294,10 @@ func asNil(err, target error) error {
 }
 
 // openGenerations looks the current generation up. ErrNotFound when something is not provisioned.
-func openGenerations(ctx context.Context, d *DB, v view) (*generations, error) {
-	gs := &generations{db: d, view: v}
+func openGenerations(
+	ctx context.Context, d *DB, v view, readable func(context.Context, *generation) error,
+) (*generations, error) {
+	gs := &generations{db: d, view: v, readable: readable}
 	g, err := gs.acquire(ctx, true)
 	if err != nil {
 		return nil, err
@@ -220,7 +318,7 @@ func (gs *generations) acquire(ctx context.Context, now bool) (*generation, erro
 	if !now && gs.current != nil && at.Sub(gs.checked) < pointerAge {
 		return gs.current, nil
 	}
-	g, err := gs.db.pointerAfter(ctx, gs.view, gs.current)
+	g, err := gs.pointerAfter(ctx, gs.current)
 	if err != nil {
 		return nil, err
 	}
@@ -249,14 +347,14 @@ func (gs *generations) with(ctx context.Context, query func(*generation) error) 
 	}
 }
 
-// others returns the generations of this version of the model that are not current.
-func (gs *generations) others(ctx context.Context, current string) ([]string, error) {
+// others returns the generations of this version of the model but some.
+func (gs *generations) others(ctx context.Context, but ...string) ([]string, error) {
 	names, err := gs.db.db.ListCollectionNames(ctx, bson.D{})
 	if err != nil {
 		return nil, unavailable(ctx, err)
 	}
 	names = slices.DeleteFunc(names, func(n string) bool {
-		return !strings.HasPrefix(n, gs.prefix()) || strings.HasSuffix(n, stepsSuffix) || n == current
+		return !strings.HasPrefix(n, gs.prefix()) || strings.HasSuffix(n, stepsSuffix) || slices.Contains(but, n)
 	})
 	return names, nil
 }
@@ -282,5 +380,30 @@ func (d *DB) drop(ctx context.Context, v view, name string) error {
 			return fmt.Errorf("drop an old %s: %w", v.name, unavailable(ctx, err))
 		}
 	}
+	_, err := d.db.Collection(metaCollection).DeleteOne(ctx, bson.D{{Key: "_id", Value: buildKey(name)}})
+	return unavailable(ctx, err)
+}
+
+// outdated is an error if the rows are those of another version of the model.
+func (gs *generations) outdated(g *generation) error {
+	if g.view.version != gs.version {
+		return fmt.Errorf("%s, version %d, this program has %d: %w", gs.name, g.view.version, gs.version, projections.ErrOutdated)
+	}
 	return nil
+}
+
+// before returns the generation before the current one; nil when none is kept.
+func (gs *generations) before(ctx context.Context, g *generation) (*generation, error) {
+	if g.number < 2 {
+		return nil, nil
+	}
+	before, err := gs.db.numbered(ctx, g.view, g.number-1)
+	if err != nil || before == nil || before.name == g.name {
+		return nil, err
+	}
+	names, err := gs.db.db.ListCollectionNames(ctx, bson.D{{Key: "name", Value: before.name}})
+	if err != nil || len(names) == 0 {
+		return nil, unavailable(ctx, err)
+	}
+	return before, nil
 }

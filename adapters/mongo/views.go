@@ -51,17 +51,56 @@ func OpenRows[R any](ctx context.Context, db *DB, m projections.Model[R]) (*Rows
 func openRows[R any](
 	ctx context.Context, db *DB, m projections.Model[R], indexes []index, fields func(R) bson.D,
 ) (*Rows[R], error) {
-	gens, err := openGenerations(ctx, db, view{m.Name, m.Version, indexes})
+	gens, err := openGenerations(ctx, db, view{m.Name, m.Version, indexes}, decodable[R])
 	if err != nil {
 		return nil, err
 	}
 	return &Rows[R]{gens: gens, model: m, fields: fields}, nil
 }
 
-// Checkpoint implements projections.Rows. It waits for a step that is being applied.
+// Checkpoint implements projections.Rows. It waits for a step that is being applied. ErrOutdated, with the checkpoint,
+// when the rows are of another version of the model.
 func (r *Rows[R]) Checkpoint(ctx context.Context) (domain.Position, error) {
-	_, newest, err := r.checkpoint(ctx)
+	g, newest, err := r.checkpoint(ctx)
+	if err == nil {
+		err = r.gens.outdated(g)
+	}
 	return newest.To, err
+}
+
+// Stored says what is stored of the read model.
+func (r *Rows[R]) Stored(ctx context.Context) (s projections.Stored, err error) {
+	g, err := r.gens.acquire(ctx, true)
+	if err != nil {
+		return s, err
+	}
+	s.Generation, s.Version = g.name, g.view.version
+	// What is decided and not yet applied is not waited for: this only looks.
+	newest, err := g.newest(ctx)
+	if err != nil {
+		return s, err
+	}
+	if s.Position = newest.To; !newest.Applied {
+		s.Position = newest.From
+	}
+	before, err := r.gens.before(ctx, g)
+	if before != nil {
+		s.Previous = before.name
+	}
+	return s, err
+}
+
+// decodable is an error if the first rows are not what R is. JSON forgives what is missing, and what is too much.
+func decodable[R any](ctx context.Context, g *generation) error {
+	c := rowCursor{rows: g.rows, filter: bson.D{}}
+	row, err := c.next(ctx)
+	for n := 0; err == nil && row != nil && n < 100; n++ {
+		var value R
+		if err = json.Unmarshal([]byte(row.Doc), &value); err == nil {
+			row, err = c.next(ctx)
+		}
+	}
+	return errors.Join(err, c.close(ctx))
 }
 
 // checkpoint returns the generation that is in use now, and its newest step.
@@ -79,7 +118,7 @@ func (r *Rows[R]) checkpoint(ctx context.Context) (*generation, stepDoc, error) 
 			return g, newest, nil
 		}
 		// Whoever switched may not have come to say so.
-		if _, err := r.gens.db.point(ctx, r.gens.view, g.number+1, newest.Retired); err != nil {
+		if _, err := r.gens.db.point(ctx, g.view, g.number+1, newest.Retired); err != nil {
 			return nil, stepDoc{}, err
 		}
 	}
@@ -137,6 +176,9 @@ func (r *Rows[R]) Save(ctx context.Context, rows map[string]R, drop []string, fr
 			return err
 		}
 		writer = r.writer(g)
+	}
+	if err := r.gens.outdated(writer.gen); err != nil {
+		return err
 	}
 	docs, err := r.documents(rows)
 	if err == nil {

@@ -18,19 +18,36 @@ type Rebuilt = projections.Rebuilt
 const rebuildBatch = 5000
 
 // Rebuild builds the read model from the first event on, beside the one in use, compares the two at the same position
-// and makes the new one current; progress may be nil. Queries go on meanwhile, in all processes, and then move over, a
-// moment before the old one is dropped. ErrConflict: another rebuild is running.
-func (r *Rows[R]) Rebuild(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
-	return r.rebuild(ctx, log, progress, true)
+// and makes the new one current; o may be nil. Queries go on meanwhile, in all processes, and then move over. The one
+// before is kept until the next rebuild. One that ctx or a crash has cut off is gone on with, if o.Vouch says the same as
+// then. ErrConflict: another rebuild is running.
+func (r *Rows[R]) Rebuild(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	return r.rebuild(ctx, log, o.OrZero(), toSwitch)
 }
 
-// Verify does all that Rebuild does except to switch: it says whether the read model is what the log gives.
-func (r *Rows[R]) Verify(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
-	return r.rebuild(ctx, log, progress, false)
+// Verify builds and compares as Rebuild does, and changes nothing: it says whether the read model is what the log gives,
+// as far as it has come.
+func (r *Rows[R]) Verify(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	return r.rebuild(ctx, log, o.OrZero(), toCompare)
 }
+
+// Rollback makes the generation before the current one, after bringing it up to date. ErrNotFound: none is kept.
+// ErrConflict: a rebuild is running.
+func (r *Rows[R]) Rollback(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	return r.rebuild(ctx, log, o.OrZero(), toRollBack)
+}
+
+// purpose says which generation is put beside the live one, and what becomes of it.
+type purpose int
+
+const (
+	toSwitch   purpose = iota // a new one, or one that was cut off
+	toCompare                 // a new one, and it is removed
+	toRollBack                // the one before
+)
 
 func (r *Rows[R]) rebuild(
-	ctx context.Context, log projections.Log, progress func(domain.Position), switchOver bool,
+	ctx context.Context, log projections.Log, o projections.RebuildOptions, why purpose,
 ) (done Rebuilt, err error) {
 	db := r.gens.db
 	ctx, release, err := db.lease(ctx, "rebuild of "+r.model.Name)
@@ -38,20 +55,26 @@ func (r *Rows[R]) rebuild(
 		return Rebuilt{}, err
 	}
 	defer release()
-	live, _, err := r.checkpoint(ctx)
+	if o.Begun != nil {
+		o.Begun()
+	}
+	live, newest, err := r.checkpoint(ctx)
 	if err != nil {
 		return Rebuilt{}, err
 	}
-	next, err := db.create(ctx, r.gens.view)
+	next, err := r.next(ctx, why, o, live)
 	if err != nil {
-		return Rebuilt{}, err
+		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", r.model.Name, err)
 	}
-	c := newComparison(r, log, live, next, switchOver)
-	if err = c.build(ctx, progress); err == nil {
+	c := newComparison(r, log, live, next, o, why)
+	c.alone = why == toRollBack || newest.To == 0 || r.gens.outdated(live) != nil
+	if err = c.build(ctx, newest.To); err == nil {
 		done, err = c.compare(ctx)
 	}
 	if c.switched && err == nil {
-		_, err = db.point(ctx, r.gens.view, live.number+1, next.name)
+		if err = c.point(ctx); err == nil && c.head > c.next.at {
+			err = c.goOn(ctx)
+		}
 	}
 	if cause := context.Cause(ctx); cause != nil && err != nil {
 		err = fmt.Errorf("%w: %w", cause, err)
@@ -59,101 +82,183 @@ func (r *Rows[R]) rebuild(
 	if err != nil {
 		err = fmt.Errorf("rebuild %s: %w", r.model.Name, err)
 	}
-	return done, errors.Join(err, r.sweep(ctx, c.switched, live, next))
+	return done, errors.Join(err, r.sweep(ctx, c))
 }
 
-// sweep drops what is not needed any longer: the build if it was not switched to, else the generation before it, and
-// what crashed rebuilds left. Where it is cut off the next rebuild does it.
-func (r *Rows[R]) sweep(ctx context.Context, switched bool, live, next *generation) error {
-	if !switched {
+// next returns the generation to put beside live.
+func (r *Rows[R]) next(ctx context.Context, why purpose, o projections.RebuildOptions, live *generation) (*generation, error) {
+	before, err := r.gens.before(ctx, live)
+	if err != nil {
+		return nil, err
+	}
+	if why == toRollBack {
+		if err := r.gens.outdated(live); err != nil {
+			return nil, fmt.Errorf("%w: %w", domain.ErrConflict, err)
+		}
+		if before == nil {
+			return nil, fmt.Errorf("%w: no generation before the one in use is kept of %s", domain.ErrNotFound, r.model.Name)
+		}
+		return before, nil
+	}
+	if why == toSwitch && o.Vouch != nil && !o.Fresh {
+		but := []string{live.name}
+		if before != nil {
+			but = append(but, before.name)
+		}
+		others, err := r.gens.others(ctx, but...)
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range others {
+			g := r.gens.db.generation(r.gens.view, 0, name)
+			at, err := newBuilding(r, g, nil).vouched(ctx, o)
+			if err != nil {
+				return nil, err
+			}
+			if at > 0 {
+				if o.Resumed != nil {
+					o.Resumed(at)
+				}
+				return g, nil
+			}
+		}
+	}
+	return r.gens.db.create(ctx, r.gens.view)
+}
+
+// sweep drops what is not needed any longer: the build if it was not switched to and nobody will go on with it, else the
+// generations before the one that was replaced, and what crashed rebuilds left. Where it is cut off the next rebuild does it.
+func (r *Rows[R]) sweep(ctx context.Context, c *comparison[R]) error {
+	if !c.switched {
+		wanted := c.why == toSwitch && c.o.Vouch != nil && ctx.Err() != nil && !errors.Is(context.Cause(ctx), projections.ErrCancelled)
+		if c.why == toRollBack || wanted {
+			return nil
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
 		defer cancel()
-		return r.gens.db.drop(ctx, r.gens.view, next.name)
+		return r.gens.db.drop(ctx, r.gens.view, c.next.gen.name)
 	}
+	// By then everybody has moved over.
 	if err := sleep(ctx, dropAge); err != nil {
 		return err
 	}
-	others, err := r.gens.others(ctx, next.name)
+	others, err := r.gens.others(ctx, c.next.gen.name, c.live.gen.name)
+	if err != nil {
+		return err
+	}
 	for _, name := range others {
-		if name != live.name {
-			var unused bool
-			if unused, err = r.gens.unused(ctx, name); err == nil && !unused {
-				continue
-			}
-		}
-		if err == nil {
+		unused, err := r.gens.unused(ctx, name)
+		if err == nil && unused {
 			err = r.gens.db.drop(ctx, r.gens.view, name)
 		}
 		if err != nil {
-			break
+			return err
 		}
 	}
-	return err
+	return nil
 }
 
 // comparison is a rebuild under way.
 type comparison[R any] struct {
-	rows       *Rows[R]
-	log        projections.Log
-	live       *steps // of the generation in use
-	next       *building[R]
-	switchOver bool
-	switched   bool
+	rows     *Rows[R]
+	log      projections.Log
+	o        projections.RebuildOptions
+	why      purpose
+	live     *steps // of the generation in use
+	next     *building[R]
+	alone    bool // there is nothing to compare with
+	head     domain.Position
+	switched bool
 }
 
-func newComparison[R any](r *Rows[R], log projections.Log, live, next *generation, switchOver bool) *comparison[R] {
+func newComparison[R any](
+	r *Rows[R], log projections.Log, live, next *generation, o projections.RebuildOptions, why purpose,
+) *comparison[R] {
 	return &comparison[R]{
-		rows: r, log: log, live: newSteps(r.gens.db, live), next: &building[R]{rows: r, gen: next}, switchOver: switchOver,
+		rows: r, log: log, o: o, why: why, live: newSteps(r.gens.db, live), next: newBuilding(r, next, o.Skip),
 	}
+}
+
+func (c *comparison[R]) model() projections.Model[R] {
+	m := c.rows.model
+	m.Skip = c.o.Skip
+	return m
 }
 
 // catchUp brings the build to a position.
-func (c *comparison[R]) catchUp(ctx context.Context, until domain.Position, progress func(domain.Position)) error {
+func (c *comparison[R]) catchUp(ctx context.Context, until domain.Position, how projections.CatchUpOptions) error {
 	if until <= c.next.at { // 0 would mean the head
 		return nil
 	}
-	target := projections.NewReadModel(c.rows.model, c.next)
-	_, err := projections.CatchUp(ctx, c.log, target, projections.CatchUpOptions{Batch: rebuildBatch, Until: until, Progress: progress})
+	how.Batch, how.Until = rebuildBatch, until
+	_, err := projections.CatchUp(ctx, c.log, projections.NewReadModel(c.model(), c.next), how)
 	return err
 }
 
-// build fills the new generation, and helps the one in use to get as far.
-func (c *comparison[R]) build(ctx context.Context, progress func(domain.Position)) error {
+// build fills the new generation: as far as the one in use has come, which stood at liveAt, or to the head where there is
+// nothing to compare with.
+func (c *comparison[R]) build(ctx context.Context, liveAt domain.Position) (err error) {
 	// A head that is fixed now: writers that are faster than a rebuild must not keep it from ending.
-	head, err := c.log.Head(ctx)
+	if c.head, err = c.log.Head(ctx); err != nil {
+		return err
+	}
+	if c.why == toRollBack {
+		err = c.next.revive(ctx)
+	} else {
+		err = c.next.vouch(ctx, c.o, c.head)
+	}
+	if err == nil {
+		_, err = c.next.Checkpoint(ctx)
+	}
 	if err != nil {
 		return err
 	}
-	if err := c.catchUp(ctx, head, progress); err != nil {
-		return err
+	until := c.head
+	if !c.alone {
+		until = min(until, liveAt)
 	}
-	// The one in use may be behind, where nobody keeps it up to date: help it, as any projector may.
+	return c.catchUp(ctx, until, projections.CatchUpOptions{Progress: c.o.Progress, Rate: c.o.Rate})
+}
+
+// goOn brings the new generation, which is in use by now, to the head, as any projector may: the one before was behind.
+func (c *comparison[R]) goOn(ctx context.Context) error {
 	for {
-		at, err := c.rows.Checkpoint(ctx)
-		if err != nil || at >= head {
+		_, err := projections.CatchUp(ctx, c.log, projections.NewReadModel(c.model(), c.rows),
+			projections.CatchUpOptions{Batch: rebuildBatch, Until: c.head, Progress: c.o.Progress, Rate: c.o.Rate})
+		if !errors.Is(err, domain.ErrConflict) {
 			return err
-		}
-		live := projections.NewReadModel(c.rows.model, c.rows)
-		_, err = projections.CatchUp(ctx, c.log, live, projections.CatchUpOptions{Batch: rebuildBatch, Until: head})
-		if err != nil && !errors.Is(err, domain.ErrConflict) {
-			return fmt.Errorf("catch up the one in use: %w", err)
 		}
 	}
 }
 
 // compare looks at all rows while the one in use goes on changing, then stops that for a moment to look again at those
 // that differed, and switches in that moment.
-func (c *comparison[R]) compare(ctx context.Context) (Rebuilt, error) {
-	suspects, err := c.scan(ctx)
+func (c *comparison[R]) compare(ctx context.Context) (done Rebuilt, err error) {
+	var suspects []string
+	if c.alone {
+		err = c.next.countAll(ctx)
+	} else {
+		suspects, err = c.scan(ctx)
+	}
+	if err == nil && c.o.Settled != nil && c.why != toCompare {
+		err = c.o.Settled(ctx)
+	}
 	if err != nil {
 		return Rebuilt{}, err
+	}
+	if c.rows.gens.outdated(c.live.gen) != nil { // those who keep that one have pointers of their own
+		done = Rebuilt{Position: c.next.at, Rows: c.next.sum.rows, Hash: c.next.sum.String(), New: true}
+		if c.why == toCompare {
+			return done, nil
+		}
+		return done, c.use(ctx)
 	}
 	for {
 		at, err := c.rows.Checkpoint(ctx)
 		if err != nil {
 			return Rebuilt{}, err
 		}
-		if err := c.catchUp(ctx, at, nil); err != nil { // most of it before the others have to wait
+		if err := c.catchUp(ctx, at, projections.CatchUpOptions{}); err != nil { // most of it before the others have to wait
 			return Rebuilt{}, err
 		}
 		done, err := c.holding(ctx, suspects)
@@ -161,6 +266,29 @@ func (c *comparison[R]) compare(ctx context.Context) (Rebuilt, error) {
 			return done, err
 		}
 	}
+}
+
+// use makes sure that nobody takes the build for dead, and that it is the first of its version.
+func (c *comparison[R]) use(ctx context.Context) error {
+	fate, err := c.rows.gens.db.decide(ctx, c.next.gen.name, true)
+	if err != nil {
+		return err
+	}
+	if !fate.Used {
+		return fmt.Errorf("%w: another rebuild took this one for dead", domain.ErrConflict)
+	}
+	c.switched = true
+	return nil
+}
+
+// point names the build as the current generation.
+func (c *comparison[R]) point(ctx context.Context) error {
+	number := 1
+	if c.live.gen.view.version == c.rows.gens.version {
+		number = c.live.gen.number + 1
+	}
+	_, err := c.rows.gens.db.point(ctx, c.rows.gens.view, number, c.next.gen.name)
+	return err
 }
 
 // errOvertaken says that somebody was faster with a step, or went on from one that was meant to hold all up.
@@ -189,13 +317,15 @@ func (c *comparison[R]) holding(ctx context.Context, suspects []string) (done Re
 			err = errors.Join(err, c.live.apply(ctx, &hold, nil))
 		}
 	}()
-	if err := c.catchUp(ctx, hold.To, nil); err != nil {
+	if err := c.catchUp(ctx, hold.To, projections.CatchUpOptions{}); err != nil {
 		return Rebuilt{}, err
 	}
-	if done, err = c.look(ctx, suspects); err != nil {
+	if c.alone || c.next.at > hold.To { // one that was cut off may have come further than the one in use
+		done = Rebuilt{Position: c.next.at, Rows: c.next.sum.rows, Hash: c.next.sum.String(), New: true}
+	} else if done, err = c.look(ctx, suspects); err != nil {
 		return done, err
 	}
-	if c.switchOver {
+	if c.why != toCompare {
 		return done, c.switchTo(ctx, hold)
 	}
 	if now, err := c.live.gen.newest(ctx); err != nil || now.N != hold.N || now.Applied {
@@ -207,19 +337,12 @@ func (c *comparison[R]) holding(ctx context.Context, suspects []string) (done Re
 // switchTo makes the build current. The step that says so is the last one of the generation before: nobody can go on
 // there believing that it is current, and whoever finds it sees to the pointer.
 func (c *comparison[R]) switchTo(ctx context.Context, hold stepDoc) error {
-	next := c.next.gen
-	if err := c.next.finish(ctx); err != nil {
+	if err := c.use(ctx); err != nil {
 		return err
 	}
-	fate, err := c.rows.gens.db.decide(ctx, next.name, true)
-	if err != nil {
-		return err
-	}
-	if !fate.Used {
-		return fmt.Errorf("%w: another rebuild took this one for dead", domain.ErrConflict)
-	}
+	c.switched = false // not before the last step is taken
 	c.live.known = hold
-	last := stepDoc{From: hold.To, To: hold.To, Retired: next.name, Applied: true}
+	last := stepDoc{From: hold.To, To: hold.To, Retired: c.next.gen.name, Applied: true}
 	if err := c.live.take(ctx, &last); errors.Is(err, domain.ErrConflict) {
 		return errOvertaken
 	} else if err != nil {

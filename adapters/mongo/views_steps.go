@@ -72,6 +72,8 @@ type steps struct {
 	owner string
 	now   func() time.Time
 	keep  int64 // so many steps
+	// impatient does not wait for the owner of a step to apply it.
+	impatient bool
 
 	mu    sync.Mutex
 	known stepDoc   // the newest applied step that this process knows, without its rows
@@ -105,7 +107,7 @@ func (s *steps) settled(ctx context.Context) (stepDoc, error) {
 		if newest.N != waitingFor {
 			waitingFor, since = newest.N, now
 		}
-		if newest.Owner == s.owner || now.Sub(since) >= takeover {
+		if newest.Owner == s.owner || s.impatient || now.Sub(since) >= takeover {
 			if err := s.finish(ctx, newest.N); err != nil {
 				return stepDoc{}, err
 			}

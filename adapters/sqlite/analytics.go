@@ -19,9 +19,6 @@ type Analytics struct{ gens *generations }
 
 var _ projections.Facts = (*Analytics)(nil)
 
-// analyticsVersion grows when an event gives other facts than before.
-const analyticsVersion = 1
-
 const analyticsSchema = `
 CREATE TABLE facts (
 	position INTEGER PRIMARY KEY,
@@ -39,7 +36,9 @@ CREATE INDEX facts_by_attempt ON facts (video, attempt, kind, time);
 
 // OpenAnalytics opens or creates the figures in dir.
 func OpenAnalytics(ctx context.Context, dir string) (*Analytics, error) {
-	gens, err := openGenerations(ctx, dir, projections.AnalyticsName, analyticsVersion, analyticsSchema)
+	// Facts have no documents: where the tables are the same, they can be served.
+	served := func(context.Context, queryer) error { return nil }
+	gens, err := openGenerations(ctx, dir, projections.AnalyticsName, projections.AnalyticsVersion, analyticsSchema, served)
 	if err != nil {
 		return nil, err
 	}
@@ -88,11 +87,15 @@ func insertFacts(ctx context.Context, tx *sql.Tx, facts []projections.Fact) erro
 }
 
 // CatchUp takes the facts from the log that no message brought: those from before the figures were kept, and those of
-// messages that were lost with the queues. Messages may come meanwhile.
-func (a *Analytics) CatchUp(ctx context.Context, log projections.Log) error {
+// messages that were lost with the queues. Messages may come meanwhile. skip names events that mean nothing; it may be
+// nil. ErrOutdated: the facts are those of another version.
+func (a *Analytics) CatchUp(ctx context.Context, log projections.Log, skip func(domain.Position) bool) error {
 	for {
 		err := a.gens.with(ctx, func(g *generation) error {
-			_, err := projections.CatchUp(ctx, log, &factsTarget{g}, projections.CatchUpOptions{})
+			if err := a.gens.outdated(g); err != nil {
+				return err
+			}
+			_, err := projections.CatchUp(ctx, log, &factsTarget{g, skip}, projections.CatchUpOptions{})
 			return err
 		})
 		if !errors.Is(err, domain.ErrConflict) {
@@ -102,7 +105,10 @@ func (a *Analytics) CatchUp(ctx context.Context, log projections.Log) error {
 }
 
 // factsTarget takes the facts of one generation from the log.
-type factsTarget struct{ gen *generation }
+type factsTarget struct {
+	gen  *generation
+	skip func(domain.Position) bool
+}
 
 var _ projections.Target = (*factsTarget)(nil)
 
@@ -120,6 +126,22 @@ func (t *factsTarget) Apply(ctx context.Context, events []domain.Recorded) error
 		if err := moveCheckpoint(ctx, tx, events[0].Position-1, events[len(events)-1].Position); err != nil {
 			return err
 		}
-		return insertFacts(ctx, tx, projections.FactsOf(events...))
+		return insertFacts(ctx, tx, projections.FactsOf(projections.Given(events, t.skip)...))
 	})
+}
+
+// Stored says what is stored of the figures. They stand at their newest fact, or where the log was last read up to:
+// what came after that by messages, and means nothing for the figures, leaves no trace.
+func (a *Analytics) Stored(ctx context.Context) (projections.Stored, error) {
+	s, err := a.gens.stored(ctx)
+	if err != nil {
+		return s, err
+	}
+	err = a.gens.with(ctx, func(g *generation) error {
+		var newest domain.Position
+		err := g.reads.QueryRowContext(ctx, `SELECT coalesce(max(position), 0) FROM facts`).Scan(&newest)
+		s.Position = max(s.Position, newest)
+		return unavailable(err)
+	})
+	return s, err
 }

@@ -17,39 +17,57 @@ import (
 )
 
 // Rebuild builds the figures from the first event on, beside those in use, compares the two by day and makes the new
-// ones current; progress may be nil. Messages and queries go on meanwhile, also in other processes, and then move over;
-// no fact is lost on the way. ErrConflict: another rebuild is running.
-func (a *Analytics) Rebuild(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
-	return a.rebuild(ctx, log, progress, true)
+// ones current; o may be nil. Messages and queries go on meanwhile, also in other processes, and then move over; no fact
+// is lost on the way. One that was cut off is gone on with as that of Rows. ErrConflict: another rebuild is running.
+func (a *Analytics) Rebuild(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	return a.rebuild(ctx, log, o.OrZero(), toSwitch)
 }
 
-// Verify does all that Rebuild does except to switch: it says whether the figures are those of the log.
-func (a *Analytics) Verify(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
-	return a.rebuild(ctx, log, progress, false)
+// Verify builds and compares as Rebuild does, and changes nothing: it says whether the figures are those of the log.
+func (a *Analytics) Verify(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	return a.rebuild(ctx, log, o.OrZero(), toCompare)
+}
+
+// Rollback makes the figures before those in use current, after bringing them up to date. Errors as those of Rows.
+func (a *Analytics) Rollback(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	return a.rebuild(ctx, log, o.OrZero(), toRollBack)
 }
 
 func (a *Analytics) rebuild(
-	ctx context.Context, log projections.Log, progress func(domain.Position), switchOver bool,
+	ctx context.Context, log projections.Log, o projections.RebuildOptions, why purpose,
 ) (done Rebuilt, err error) {
-	err = a.gens.beside(ctx, func(live, next *generation) (switched bool, err error) {
+	err = a.gens.beside(ctx, why, o, func(live, next *generation) (switched bool, err error) {
 		// A head that is fixed now: writers that are faster than a rebuild must not keep it from ending.
 		head, err := log.Head(ctx)
 		if err != nil {
 			return false, err
 		}
-		o := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: progress}
-		if done.Position, err = projections.CatchUp(ctx, log, &factsTarget{next}, o); err != nil {
+		if why != toRollBack {
+			if err := next.vouch(ctx, o, head); err != nil {
+				return false, err
+			}
+		}
+		target := &factsTarget{next, o.Skip}
+		to := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: o.Progress, Rate: o.Rate}
+		if done.Position, err = projections.CatchUp(ctx, log, target, to); err != nil {
 			return false, err
 		}
 		if err = next.reads.QueryRowContext(ctx, `SELECT count(*) FROM facts`).Scan(&done.Rows); err != nil {
 			return false, unavailable(err)
 		}
-		built := done
-		done, err = projections.CompareUntilEqual(ctx, func() (Rebuilt, error) { return compareFacts(ctx, live, next, built) })
-		if err != nil || !switchOver {
+		done.New = why == toRollBack || live.version != next.version
+		if built := done; !built.New {
+			done, err = projections.CompareUntilEqual(ctx, func() (Rebuilt, error) { return compareFacts(ctx, live, next, built) })
+		}
+		if err != nil || why == toCompare {
 			return false, err
 		}
-		return a.switchTo(ctx, log, live, next)
+		if o.Settled != nil {
+			if err := o.Settled(ctx); err != nil {
+				return false, err
+			}
+		}
+		return a.switchTo(ctx, log, live, target)
 	})
 	if err != nil {
 		err = fmt.Errorf("rebuild %s: %w", projections.AnalyticsName, err)
@@ -59,7 +77,7 @@ func (a *Analytics) rebuild(
 
 // switchTo makes next current. Nobody can write to live meanwhile, so every fact that is in it has its event in the log
 // by now, and next takes it from there. Whoever waits to write looks afterwards where to (see Record).
-func (a *Analytics) switchTo(ctx context.Context, log projections.Log, live, next *generation) (switched bool, err error) {
+func (a *Analytics) switchTo(ctx context.Context, log projections.Log, live *generation, next *factsTarget) (switched bool, err error) {
 	// What is stopped now is stopped before the switch: nobody must wonder which of the two is current.
 	err = live.write(context.WithoutCancel(ctx), func(*sql.Tx) error {
 		head, err := log.Head(ctx)
@@ -67,10 +85,10 @@ func (a *Analytics) switchTo(ctx context.Context, log projections.Log, live, nex
 			return err
 		}
 		o := projections.CatchUpOptions{Batch: rebuildBatch, Until: head}
-		if _, err := projections.CatchUp(ctx, log, &factsTarget{next}, o); err != nil {
+		if _, err := projections.CatchUp(ctx, log, next, o); err != nil {
 			return err
 		}
-		if err := a.gens.point(next.number); err != nil {
+		if err := a.gens.replace(live.number, next.gen.number); err != nil {
 			return err
 		}
 		switched = true

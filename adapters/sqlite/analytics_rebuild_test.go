@@ -76,7 +76,7 @@ func TestAnalyticsCatchUpFromTheLog(t *testing.T) {
 			t.Fatal(err)
 		}
 		record(t, a, log.Events[7])
-		if err := a.CatchUp(t.Context(), log); err != nil {
+		if err := a.CatchUp(t.Context(), log, nil); err != nil {
 			t.Fatal(err)
 		}
 		wantFigures(t, a, figuresOf(t, log))
@@ -112,11 +112,11 @@ func TestAnalyticsRebuildFindsAndRepairsDamage(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, check := range []func(context.Context, projections.Log, func(domain.Position)) (sqlite.Rebuilt, error){
+	for _, check := range []func(context.Context, projections.Log, *projections.RebuildOptions) (sqlite.Rebuilt, error){
 		a.Verify, a.Rebuild,
 	} {
 		var last domain.Position
-		done, err := check(t.Context(), log, func(p domain.Position) { last = p })
+		done, err := check(t.Context(), log, &projections.RebuildOptions{Progress: func(p domain.Position) { last = p }})
 		if want := []string{"2026-01-01", "2026-01-02", "2026-01-04"}; err != nil || done.Equal() || !slices.Equal(done.Different, want) || last != 24*5 {
 			t.Errorf("found %+v to %d, %v; want %v to differ", done, last, err, want)
 		}

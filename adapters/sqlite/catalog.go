@@ -59,7 +59,7 @@ CREATE VIRTUAL TABLE texts USING fts5 (
 // OpenCatalog opens or creates the catalog in dir.
 func OpenCatalog(ctx context.Context, dir string) (*Catalog, error) {
 	m := projections.CatalogModel()
-	gens, err := openGenerations(ctx, dir, m.Name, m.Version, catalogSchema)
+	gens, err := openGenerations(ctx, dir, m.Name, m.Version, catalogSchema, decodable[projections.Video])
 	if err != nil {
 		return nil, err
 	}

@@ -9,21 +9,25 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
 )
 
 // A generation is one build of a read model, in a file of its own: views-<projection>-<n>.db. A small file beside
 // them, views-<projection>.current, names the one in use and is only ever replaced whole, so that readers see the
-// old build or the new one and nothing between. Numbers are not used twice.
+// old build or the new one and nothing between. views-<projection>.previous names the one before, which is kept for a
+// way back. Numbers are not used twice.
 type generation struct {
-	number int
-	path   string
-	reads  *sql.DB
-	writes *sql.DB // one connection, with a larger cache: there is one writer, and a rebuild is all writing
+	number  int
+	version int // of the model that gave the rows
+	path    string
+	reads   *sql.DB
+	writes  *sql.DB // one connection, with a larger cache: there is one writer, and a rebuild is all writing
 
 	mu      sync.Mutex
 	users   int
@@ -35,6 +39,8 @@ type generations struct {
 	dir, name string
 	version   int
 	schema    string
+	// readable says whether rows that another version of the model gave can be served; the tables are known to be the same.
+	readable func(ctx context.Context, q queryer) error
 
 	mu      sync.Mutex
 	current *generation
@@ -43,12 +49,19 @@ type generations struct {
 
 const generationMeta = `
 CREATE TABLE meta (version INTEGER NOT NULL, checkpoint INTEGER NOT NULL) STRICT;
+` + buildTable
+
+// buildTable says of a build what it was made of: the one that gave the text vouches for all up to the position.
+const buildTable = `
+CREATE TABLE IF NOT EXISTS build (position INTEGER NOT NULL, vouched TEXT NOT NULL) STRICT;
 `
 
-// openGenerations opens the current generation. Where there is none, or only one of another version of the model, an
-// empty one becomes current: CatchUp fills it.
-func openGenerations(ctx context.Context, dir, name string, version int, schema string) (*generations, error) {
-	gs := &generations{dir: dir, name: name, version: version, schema: schema}
+// openGenerations opens the current generation. One of another version of the model is served as it is, until it is
+// rebuilt; where it cannot be, or there is none, an empty one becomes current: CatchUp fills it.
+func openGenerations(
+	ctx context.Context, dir, name string, version int, schema string, readable func(context.Context, queryer) error,
+) (*generations, error) {
+	gs := &generations{dir: dir, name: name, version: version, schema: schema, readable: readable}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, fmt.Errorf("read model %s: %w", name, err)
 	}
@@ -76,10 +89,16 @@ func openGenerations(ctx context.Context, dir, name string, version int, schema 
 	return gs, nil
 }
 
-var errOtherVersion = errors.New("the file belongs to another version of the model")
+var errOtherVersion = errors.New("the file belongs to another version of the model, and cannot be served by this one")
 
-func (gs *generations) pointerPath() string {
-	return filepath.Join(gs.dir, "views-"+gs.name+".current")
+// The small files.
+const (
+	current  = "current"
+	previous = "previous"
+)
+
+func (gs *generations) pointerPath(which string) string {
+	return filepath.Join(gs.dir, "views-"+gs.name+"."+which)
 }
 
 func (gs *generations) path(n int) string {
@@ -87,29 +106,56 @@ func (gs *generations) path(n int) string {
 }
 
 // pointer returns the number of the current generation.
-func (gs *generations) pointer() (int, error) {
-	b, err := os.ReadFile(gs.pointerPath())
+func (gs *generations) pointer() (int, error) { return gs.numberIn(current) }
+
+func (gs *generations) numberIn(which string) (int, error) {
+	b, err := os.ReadFile(gs.pointerPath(which))
 	if err != nil {
 		return 0, fmt.Errorf("read model %s: %w", gs.name, err)
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(string(b)))
 	if err != nil {
-		return 0, fmt.Errorf("read model %s: %s: %w", gs.name, gs.pointerPath(), err)
+		return 0, fmt.Errorf("read model %s: %s: %w", gs.name, gs.pointerPath(which), err)
 	}
 	return n, nil
 }
 
+// before returns the number of the generation before the current one, 0 where none is kept.
+func (gs *generations) before() int {
+	n, err := gs.numberIn(previous)
+	if err != nil {
+		return 0
+	}
+	if now, err := gs.pointer(); err != nil || now == n {
+		return 0
+	}
+	if _, err := os.Stat(gs.path(n)); err != nil {
+		return 0
+	}
+	return n
+}
+
 // point makes a generation the current one. Nothing is synced: after a loss of power an older pointer, or none, only
 // means to build again.
-func (gs *generations) point(n int) error {
-	f, err := os.CreateTemp(gs.dir, "views-"+gs.name+".current-*")
+func (gs *generations) point(n int) error { return gs.setNumber(current, n) }
+
+// replace makes a generation the current one, in the place of another, which is kept as the one before.
+func (gs *generations) replace(old, next int) error {
+	if err := gs.point(next); err != nil {
+		return err
+	}
+	return gs.setNumber(previous, old)
+}
+
+func (gs *generations) setNumber(which string, n int) error {
+	f, err := os.CreateTemp(gs.dir, "views-"+gs.name+"."+which+"-*")
 	if err != nil {
 		return fmt.Errorf("switch read model %s: %w", gs.name, err)
 	}
 	_, err = fmt.Fprintf(f, "%d\n", n)
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), gs.pointerPath())
+		err = os.Rename(f.Name(), gs.pointerPath(which))
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("switch read model %s: %w", gs.name, err), os.Remove(f.Name()))
@@ -152,10 +198,11 @@ func (gs *generations) create(ctx context.Context) (_ *generation, err error) {
 	if _, err := g.writes.ExecContext(ctx, `INSERT INTO meta VALUES (?, 0)`, gs.version); err != nil {
 		return nil, closing(g, fmt.Errorf("new generation of %s: %w", gs.name, unavailable(err)))
 	}
+	g.version = gs.version
 	return g, nil
 }
 
-// open opens an existing generation; errOtherVersion when this program means other rows.
+// open opens an existing generation; errOtherVersion when this program cannot serve its rows.
 func (gs *generations) open(ctx context.Context, n int) (*generation, error) {
 	if _, err := os.Stat(gs.path(n)); err != nil {
 		return nil, fmt.Errorf("read model %s: %w", gs.name, err)
@@ -164,18 +211,52 @@ func (gs *generations) open(ctx context.Context, n int) (*generation, error) {
 	if err != nil {
 		return nil, err
 	}
-	var version int
-	err = g.reads.QueryRowContext(ctx, `SELECT version FROM meta`).Scan(&version)
+	err = g.reads.QueryRowContext(ctx, `SELECT version FROM meta`).Scan(&g.version)
 	if err != nil && ctx.Err() == nil && !errors.Is(unavailable(err), domain.ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", errOtherVersion, err) // cut off while it was made, or damaged: it is disposable
 	}
-	if err == nil && version != gs.version {
-		err = errOtherVersion
+	if err == nil && g.version != gs.version {
+		if err = gs.sameTables(ctx, g); err == nil {
+			err = gs.readable(ctx, g.reads)
+		}
+		if err != nil && ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", errOtherVersion, err)
+		}
 	}
 	if err != nil {
 		return nil, closing(g, fmt.Errorf("read model %s: %w", gs.name, err))
 	}
 	return g, nil
+}
+
+// sameTables is an error unless a generation has the tables and indexes that this program asks.
+func (gs *generations) sameTables(ctx context.Context, g *generation) error {
+	mine, err := open(ctx, ":memory:", url.Values{"mode": {"memory"}})
+	if err != nil {
+		return err
+	}
+	mine.SetMaxOpenConns(1)
+	_, err = mine.ExecContext(ctx, generationMeta+gs.schema)
+	var want, have string
+	if err == nil {
+		want, err = tables(ctx, mine)
+	}
+	if err == nil {
+		have, err = tables(ctx, g.reads)
+	}
+	if err == nil && want != have {
+		err = errors.New("its tables are others")
+	}
+	return errors.Join(err, mine.Close())
+}
+
+func tables(ctx context.Context, q queryer) (all string, err error) {
+	err = each(ctx, q, `SELECT name, coalesce(sql, '') FROM sqlite_master WHERE name NOT IN ('meta', 'build') ORDER BY name`, nil,
+		func(name string, sql []byte) error {
+			all += name + "\n" + string(sql) + "\n"
+			return nil
+		})
+	return all, err
 }
 
 func (gs *generations) connect(ctx context.Context, n int) (*generation, error) {
@@ -296,17 +377,51 @@ func (gs *generations) remove(n int) {
 	}
 }
 
-// removeOthers deletes what crashed rebuilds left. Only the holder of the rebuild lock may call it.
-func (gs *generations) removeOthers(keep int) error {
-	files, err := filepath.Glob(filepath.Join(gs.dir, "views-"+gs.name+"-*.db"))
-	if err != nil {
-		return fmt.Errorf("read model %s: %w", gs.name, err)
-	}
-	for _, f := range files {
-		number := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(f), "views-"+gs.name+"-"), ".db")
-		if n, err := strconv.Atoi(number); err == nil && n != keep {
+// removeOthers deletes what crashed rebuilds left, and what was replaced. Only the holder of the rebuild lock may call it.
+func (gs *generations) removeOthers(keep ...int) error {
+	numbers, err := gs.numbers()
+	for _, n := range numbers {
+		if !slices.Contains(keep, n) {
 			gs.remove(n)
 		}
 	}
+	return err
+}
+
+// numbers are those of the generations of which there are files.
+func (gs *generations) numbers() (numbers []int, err error) {
+	files, err := filepath.Glob(filepath.Join(gs.dir, "views-"+gs.name+"-*.db"))
+	if err != nil {
+		return nil, fmt.Errorf("read model %s: %w", gs.name, err)
+	}
+	for _, f := range files {
+		number := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(f), "views-"+gs.name+"-"), ".db")
+		if n, err := strconv.Atoi(number); err == nil {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers, nil
+}
+
+// outdated is an error if the rows are those of another version of the model.
+func (gs *generations) outdated(g *generation) error {
+	if g.version != gs.version {
+		return fmt.Errorf("%s, version %d, this program has %d: %w", gs.name, g.version, gs.version, projections.ErrOutdated)
+	}
 	return nil
+}
+
+// stored says what is stored of the read model. A generation that was replaced, and whose successor cannot be followed,
+// stands where it did then.
+func (gs *generations) stored(ctx context.Context) (s projections.Stored, err error) {
+	err = gs.with(ctx, func(g *generation) error {
+		s = projections.Stored{Generation: strconv.Itoa(g.number), Version: g.version}
+		s.Position, err = checkpoint(ctx, g.reads)
+		s.Position = unretired(s.Position)
+		return err
+	})
+	if n := gs.before(); n > 0 {
+		s.Previous = strconv.Itoa(n)
+	}
+	return s, err
 }

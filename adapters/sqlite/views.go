@@ -37,7 +37,7 @@ CREATE TABLE rows (key TEXT PRIMARY KEY, doc BLOB NOT NULL) STRICT, WITHOUT ROWI
 
 // OpenRows opens or creates the read model of m in dir.
 func OpenRows[R any](ctx context.Context, dir string, m projections.Model[R]) (*Rows[R], error) {
-	gens, err := openGenerations(ctx, dir, m.Name, m.Version, rowsSchema)
+	gens, err := openGenerations(ctx, dir, m.Name, m.Version, rowsSchema, decodable[R])
 	if err != nil {
 		return nil, err
 	}
@@ -47,14 +47,30 @@ func OpenRows[R any](ctx context.Context, dir string, m projections.Model[R]) (*
 // Close closes the files when the queries under way have ended.
 func (r *Rows[R]) Close() error { return r.gens.Close() }
 
-// Checkpoint implements projections.Rows.
+// Checkpoint implements projections.Rows. ErrOutdated, with the checkpoint, when the rows are of another version.
 func (r *Rows[R]) Checkpoint(ctx context.Context) (at domain.Position, err error) {
 	err = r.gens.with(ctx, func(g *generation) error {
 		r.began.Store(int64(g.number))
-		at, err = checkpoint(ctx, g.reads)
-		return err
+		if at, err = checkpoint(ctx, g.reads); err != nil {
+			return err
+		}
+		return r.gens.outdated(g)
 	})
-	return at, err
+	return unretired(at), err
+}
+
+// Stored says what is stored of the read model.
+func (r *Rows[R]) Stored(ctx context.Context) (projections.Stored, error) { return r.gens.stored(ctx) }
+
+// decodable is an error if the first rows are not what R is. JSON forgives what is missing, and what is too much.
+func decodable[R any](ctx context.Context, q queryer) error {
+	return each(ctx, q, `SELECT key, doc FROM rows LIMIT 100`, nil, func(key string, doc []byte) error {
+		var row R
+		if err := json.Unmarshal(doc, &row); err != nil {
+			return fmt.Errorf("row %s: %w", key, err)
+		}
+		return nil
+	})
 }
 
 // Load implements projections.Rows.
@@ -71,6 +87,9 @@ func (r *Rows[R]) Save(ctx context.Context, rows map[string]R, drop []string, fr
 	return r.gens.with(ctx, func(g *generation) error {
 		if began := r.began.Load(); began != 0 && began != int64(g.number) {
 			return fmt.Errorf("%w: %s was rebuilt meanwhile", domain.ErrConflict, r.model.Name)
+		}
+		if err := r.gens.outdated(g); err != nil {
+			return err
 		}
 		return r.saveTo(ctx, g, rows, drop, from, to)
 	})
@@ -138,6 +157,12 @@ func (r *Rows[R]) Scan(ctx context.Context, prefix string) (found []R, err error
 		})
 	})
 	return found, err
+}
+
+// EachDocument calls each for every row, in the order of the keys, with the JSON that is stored; it is good until each
+// returns.
+func (r *Rows[R]) EachDocument(ctx context.Context, each func(key string, doc []byte) error) error {
+	return r.gens.with(ctx, func(g *generation) error { return eachDoc(ctx, g.reads, "", each) })
 }
 
 // Hash returns a sum over all rows with their keys, and the checkpoint that it belongs to. The same events give the

@@ -16,125 +16,191 @@ type Rebuilt = projections.Rebuilt
 const rebuildBatch = 5000
 
 // Rebuild builds the read model from the first event on, beside the one in use, compares the two at the same position
-// and makes the new one current; progress may be nil. Queries go on meanwhile, also in other processes, and then move
-// over. It also works while another process keeps the read model up to date. ErrConflict: another rebuild is running.
-func (r *Rows[R]) Rebuild(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
-	return r.rebuild(ctx, log, progress, true)
+// and makes the new one current; o may be nil. Queries go on meanwhile, also in other processes, and then move over. It
+// also works while another process keeps the read model up to date. The one before is kept until the next rebuild. One
+// that ctx or a crash has cut off is gone on with, if o.Vouch says the same as then. ErrConflict: another rebuild is
+// running.
+func (r *Rows[R]) Rebuild(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	return r.rebuild(ctx, log, o.OrZero(), toSwitch)
 }
 
-// Verify does all that Rebuild does except to switch: it says whether the read model is what the log gives.
-func (r *Rows[R]) Verify(ctx context.Context, log projections.Log, progress func(domain.Position)) (Rebuilt, error) {
-	return r.rebuild(ctx, log, progress, false)
+// Verify builds and compares as Rebuild does, and changes nothing: it says whether the read model is what the log gives,
+// as far as it has come.
+func (r *Rows[R]) Verify(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	return r.rebuild(ctx, log, o.OrZero(), toCompare)
+}
+
+// Rollback makes the generation before the current one, after bringing it up to date. ErrNotFound: none is kept.
+// ErrConflict: a rebuild is running, or the one before is of another version of the model.
+func (r *Rows[R]) Rollback(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (Rebuilt, error) {
+	return r.rebuild(ctx, log, o.OrZero(), toRollBack)
 }
 
 func (r *Rows[R]) rebuild(
-	ctx context.Context, log projections.Log, progress func(domain.Position), switchOver bool,
+	ctx context.Context, log projections.Log, o projections.RebuildOptions, why purpose,
 ) (done Rebuilt, err error) {
-	err = r.gens.beside(ctx, func(live, next *generation) (switched bool, err error) {
-		if done, err = r.build(ctx, log, live, next, progress); err != nil || !switchOver {
+	err = r.gens.beside(ctx, why, o, func(live, next *generation) (switched bool, err error) {
+		model := r.model
+		model.Skip = o.Skip
+		b := &build[R]{rows: r, log: log, o: o, live: live, next: next}
+		b.target = projections.NewReadModel(model, &generationRows[R]{r, next})
+		if why == toRollBack {
+			done, err = b.rollBack(ctx)
+		} else {
+			done, err = b.compared(ctx, why == toSwitch)
+		}
+		if err != nil || why == toCompare {
 			return false, err
 		}
-		return r.switchTo(ctx, log, live, next)
+		return b.switchTo(ctx)
 	})
+	if err != nil {
+		err = fmt.Errorf("rebuild %s: %w", r.model.Name, err)
+	}
+	return done, err
+}
+
+// build is a rebuild under way.
+type build[R any] struct {
+	rows       *Rows[R]
+	log        projections.Log
+	o          projections.RebuildOptions
+	live, next *generation
+	target     projections.Target // next
+}
+
+// catchUp brings next to a position, which is not 0.
+func (b *build[R]) catchUp(ctx context.Context, until domain.Position) error {
+	_, err := projections.CatchUp(ctx, b.log, b.target, projections.CatchUpOptions{
+		Batch: rebuildBatch, Until: until, Progress: b.o.Progress, Rate: b.o.Rate,
+	})
+	return err
+}
+
+// compared fills next, compares it with live where that has come, and goes on to the head if it is to be used.
+func (b *build[R]) compared(ctx context.Context, toUse bool) (done Rebuilt, err error) {
+	// A head that is fixed now: writers that are faster than a rebuild must not keep it from ending.
+	head, err := b.log.Head(ctx)
+	if err != nil {
+		return done, err
+	}
+	if err := b.next.vouch(ctx, b.o, head); err != nil {
+		return done, err
+	}
+	at, err := checkpoint(ctx, b.live.reads)
+	if err != nil {
+		return done, err
+	}
+	fresh := at <= 0 || b.live.version != b.next.version
+	if !fresh {
+		if err := b.catchUp(ctx, min(at, max(head, 1))); err != nil {
+			return done, err
+		}
+		before, err := b.live.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // holds live at one moment
+		if err != nil {
+			return done, unavailable(err)
+		}
+		done, err = b.compare(ctx, before)
+		if err := errors.Join(err, rollback(before)); err != nil {
+			return done, err
+		}
+	}
+	if head > 0 && (fresh || toUse) {
+		err = b.catchUp(ctx, head)
+	}
+	if fresh && err == nil {
+		done = Rebuilt{New: true}
+		done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads)
+		if err == nil {
+			done.Position, err = checkpoint(ctx, b.next.reads)
+		}
+	}
+	return done, err
+}
+
+// rollBack brings the generation before up to date.
+func (b *build[R]) rollBack(ctx context.Context) (done Rebuilt, err error) {
+	if err := b.next.revive(ctx); err != nil {
+		return done, err
+	}
+	head, err := b.log.Head(ctx)
+	if err == nil && head > 0 {
+		err = b.catchUp(ctx, head)
+	}
+	if err != nil {
+		return done, err
+	}
+	done.New = true
+	if done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads); err == nil {
+		done.Position, err = checkpoint(ctx, b.next.reads)
+	}
 	return done, err
 }
 
 // switchTo makes next current. Nobody can write to live meanwhile, so next is as new as the newest that a query has
 // seen; and nobody can write to live afterwards, so no projector goes on there believing that it is current.
-func (r *Rows[R]) switchTo(ctx context.Context, log projections.Log, live, next *generation) (switched bool, err error) {
-	target := projections.NewReadModel(r.model, &generationRows[R]{r, next})
+func (b *build[R]) switchTo(ctx context.Context) (switched bool, err error) {
+	b.o.Rate = 0 // what is left is little, and others wait for it
+	var stood domain.Position
 	catchUp := func(q queryer) error {
-		at, err := checkpoint(ctx, q)
-		if err != nil {
+		if stood, err = checkpoint(ctx, q); err != nil || stood <= 0 {
 			return err
 		}
-		_, err = projections.CatchUp(ctx, log, target, projections.CatchUpOptions{Batch: rebuildBatch, Until: at})
-		return err
+		return b.catchUp(ctx, stood)
 	}
-	if err := catchUp(live.reads); err != nil { // most of it before the others have to wait
-		return false, fmt.Errorf("switch read model %s: %w", r.model.Name, err)
+	if err := catchUp(b.live.reads); err != nil { // most of it before the others have to wait
+		return false, fmt.Errorf("switch: %w", err)
 	}
-	live.saving.Lock()
-	defer live.saving.Unlock()
+	if b.o.Settled != nil {
+		if err := b.o.Settled(ctx); err != nil {
+			return false, fmt.Errorf("switch: %w", err)
+		}
+	}
+	b.live.saving.Lock()
+	defer b.live.saving.Unlock()
 	// What is stopped now is stopped before the switch: nobody must wonder which of the two is current.
-	tx, err := live.writes.BeginTx(context.WithoutCancel(ctx), nil)
+	tx, err := b.live.writes.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
-		return false, fmt.Errorf("switch read model %s: %w", r.model.Name, unavailable(err))
+		return false, fmt.Errorf("switch: %w", unavailable(err))
 	}
-	if err = catchUp(tx); err == nil {
-		_, err = tx.ExecContext(context.WithoutCancel(ctx), `UPDATE meta SET checkpoint = ?`, retiredCheckpoint)
+	if err = catchUp(tx); err == nil && stood >= 0 {
+		_, err = tx.ExecContext(context.WithoutCancel(ctx), `UPDATE meta SET checkpoint = ?`, int64(retired(stood)))
 	}
 	if err == nil {
-		err = r.gens.point(next.number)
+		err = b.rows.gens.replace(b.live.number, b.next.number)
 	}
 	if err != nil {
-		return false, errors.Join(fmt.Errorf("switch read model %s: %w", r.model.Name, unavailable(err)), rollback(tx))
+		return false, errors.Join(fmt.Errorf("switch: %w", unavailable(err)), rollback(tx))
 	}
 	if err := tx.Commit(); err != nil {
-		return true, fmt.Errorf("retire the old %s: %w", r.model.Name, unavailable(err))
+		return true, fmt.Errorf("retire the old one: %w", unavailable(err))
 	}
 	return true, nil
 }
 
-// retiredCheckpoint is where a generation stands that was replaced: nothing can be applied after it.
-const retiredCheckpoint = -1
-
-// build fills next and compares it with live.
-func (r *Rows[R]) build(
-	ctx context.Context, log projections.Log, live, next *generation, progress func(domain.Position),
-) (Rebuilt, error) {
-	// A head that is fixed now: writers that are faster than a rebuild must not keep it from ending.
-	head, err := log.Head(ctx)
-	if err != nil {
-		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", r.model.Name, err)
-	}
-	target := projections.NewReadModel(r.model, &generationRows[R]{r, next})
-	o := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: progress}
-	at, err := projections.CatchUp(ctx, log, target, o)
-	if err != nil {
-		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", r.model.Name, err)
-	}
-	// The one in use may be behind, where nobody keeps it up to date: help it, as any projector may.
-	for {
-		liveAt, err := checkpoint(ctx, live.reads)
-		if err != nil {
-			return Rebuilt{}, err
-		}
-		if liveAt >= at {
-			break
-		}
-		if liveAt == 0 {
-			done := Rebuilt{Position: at, New: true}
-			done.Hash, done.Rows, err = hashDocs(ctx, next.reads)
-			return done, err
-		}
-		old := projections.NewReadModel(r.model, &generationRows[R]{r, live})
-		_, err = projections.CatchUp(ctx, log, old, projections.CatchUpOptions{Batch: rebuildBatch, Until: at})
-		if err != nil && !errors.Is(err, domain.ErrConflict) {
-			return Rebuilt{}, fmt.Errorf("catch up %s: %w", r.model.Name, err)
-		}
-	}
-	before, err := live.reads.BeginTx(ctx, &sql.TxOptions{ReadOnly: true}) // holds live at one moment
-	if err != nil {
-		return Rebuilt{}, unavailable(err)
-	}
-	done, err := r.compare(ctx, log, before, next, target)
-	return done, errors.Join(err, rollback(before))
-}
-
-func (r *Rows[R]) compare(
-	ctx context.Context, log projections.Log, before *sql.Tx, next *generation, target projections.Target,
-) (done Rebuilt, err error) {
+// compare compares next with live at the moment of a transaction. next may have been built further already, by a rebuild
+// that was cut off: then there is nothing to compare with.
+func (b *build[R]) compare(ctx context.Context, before *sql.Tx) (done Rebuilt, err error) {
 	if done.Position, err = checkpoint(ctx, before); err != nil {
 		return done, err
 	}
-	if _, err = projections.CatchUp(ctx, log, target, projections.CatchUpOptions{Until: done.Position}); err != nil {
-		return done, fmt.Errorf("rebuild %s: %w", r.model.Name, err)
+	if done.Position < 0 {
+		return done, fmt.Errorf("%w: it was rebuilt meanwhile", domain.ErrConflict)
+	}
+	if err = b.catchUp(ctx, done.Position); err != nil {
+		return done, err
+	}
+	if at, err := checkpoint(ctx, b.next.reads); err != nil || at > done.Position {
+		done.Position, done.New = at, true
+		if err == nil {
+			done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads)
+		}
+		return done, err
 	}
 	if done.LiveHash, _, err = hashDocs(ctx, before); err != nil {
 		return done, err
 	}
-	if done.Hash, done.Rows, err = hashDocs(ctx, next.reads); err != nil || done.Hash == done.LiveHash {
+	if done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads); err != nil || done.Hash == done.LiveHash {
 		return done, err
 	}
 	// Rows are compared one by one only where there is something to find.
@@ -145,7 +211,7 @@ func (r *Rows[R]) compare(
 	}); err != nil {
 		return done, err
 	}
-	err = eachDoc(ctx, next.reads, "", func(key string, doc []byte) error {
+	err = eachDoc(ctx, b.next.reads, "", func(key string, doc []byte) error {
 		if have, ok := old[key]; !ok || string(have) != string(doc) {
 			done.Differ(key)
 		}

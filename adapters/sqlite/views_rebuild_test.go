@@ -1,7 +1,6 @@
 package sqlite_test
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -10,7 +9,6 @@ import (
 
 	"github.com/cinelog/cinelog/adapters/contract"
 	"github.com/cinelog/cinelog/adapters/sqlite"
-	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
 )
 
@@ -42,31 +40,6 @@ func TestRebuilds(t *testing.T) {
 			},
 		}
 	})
-}
-
-func TestOtherVersionStartsEmpty(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	for _, test := range []struct {
-		version int
-		at      domain.Position
-	}{{1, 0}, {1, 9}, {2, 0}, {2, 9}} {
-		m := projections.Model[contract.Row]{Name: "rows", Version: test.version}
-		rows, err := sqlite.OpenRows(t.Context(), dir, m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		at, err := rows.Checkpoint(t.Context())
-		if err != nil || at != test.at {
-			t.Errorf("version %d: checkpoint %d, %v, want %d", test.version, at, err, test.at)
-		}
-		if at == 0 {
-			err = rows.Save(t.Context(), map[string]contract.Row{"a": {}}, nil, 0, 9)
-		}
-		if err = errors.Join(err, rows.Close()); err != nil {
-			t.Fatal(err)
-		}
-	}
 }
 
 func TestDamagedFileStartsEmpty(t *testing.T) {

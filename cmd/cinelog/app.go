@@ -94,11 +94,13 @@ type app struct {
 	bus      messageBus
 	views    views
 	fresh    web.Freshness
+	admin    *admin
+	pokes    map[string][]func() // has what follows the log ask at once what people have said about it
 }
 
 // openApp opens everything and starts nothing.
 func openApp(ctx context.Context, cfg config) (_ *app, err error) {
-	a := &app{config: cfg, opened: cfg.opener(cfg.log)}
+	a := &app{config: cfg, opened: cfg.opener(cfg.log), pokes: map[string][]func(){}}
 	a.opened.lease, a.opened.tries = cfg.lease, cfg.tries
 	defer func() {
 		if err != nil {
@@ -127,6 +129,8 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 	if a.views, err = a.opened.openViews(ctx); err != nil {
 		return nil, err
 	}
+	a.admin = newAdmin(a)
+	a.part(a.admin.work)
 	a.service = &commands.Service{
 		Log: a.eventLog, Blobs: a.media, Now: time.Now, MaxSourceBytes: maxSourceBytes,
 		Appended: func(domain.Position) {
@@ -186,18 +190,14 @@ func (a *app) addProjector(ctx context.Context) error {
 	}
 	var fresh freshness
 	var wake []chan struct{}
-	for _, target := range a.views.targets() {
+	for _, p := range a.views.projected() {
 		at, bell := projections.NewFreshness(), make(chan struct{}, 1)
 		fresh, wake = append(fresh, at), append(wake, bell)
-		if a.alone { // then nobody else builds it, and no query may see it half built: after a restore, or of a new version
-			_, err := projections.CatchUp(ctx, a.eventLog, target, projections.CatchUpOptions{Progress: at.Advance})
-			if err != nil && !errors.Is(err, domain.ErrUnavailable) && !errors.Is(err, domain.ErrConflict) {
-				return err
-			}
+		runner := a.runner(p, bell, every, at.Advance)
+		if a.alone { // then nobody else builds it, and no query may see it half built: after a restore
+			runner.CatchUp(ctx)
 		}
-		a.part(func(ctx context.Context) error {
-			return projections.Run(ctx, a.eventLog, target, bell, every, at.Advance)
-		})
+		a.part(runner.Run)
 	}
 	a.events(groupProjector, func(context.Context, domain.Recorded) error {
 		for _, w := range wake {
@@ -211,14 +211,12 @@ func (a *app) addProjector(ctx context.Context) error {
 
 // addAnalytics counts what messages say, and what was before the first of them.
 func (a *app) addAnalytics(context.Context) error {
-	a.part(func(ctx context.Context) error {
-		if err := a.views.figures.CatchUp(ctx, a.eventLog); err != nil && ctx.Err() == nil { // the figures lack something, nothing else does
-			a.log.ErrorContext(ctx, "figures of the past cannot be taken from the log", "error", err)
-		}
-		return nil
-	})
-	a.events(groupAnalytics, func(ctx context.Context, e domain.Recorded) error {
-		return projections.RecordEvents(ctx, a.views.figures, e)
+	a.whileNotPaused(projections.AnalyticsName, func(ctx context.Context, skips *projections.Skips) error {
+		a.figuresOfThePast(ctx, skips)
+		return messaging.ConsumeEvents(ctx, messaging.Consumer{Subscriber: a.bus.Subscriber(groupAnalytics), Log: a.log}, a.eventLog,
+			func(ctx context.Context, e domain.Recorded) error {
+				return projections.RecordEvents(ctx, a.views.figures, projections.Given([]domain.Recorded{e}, skips.Has)...)
+			})
 	})
 	return nil
 }
@@ -245,7 +243,7 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		Media: a.media, MediaURL: a.media.url, MediaOrigin: a.media.origin,
 		Analytics: a.views.figures, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
-		Frames: frames,
+		Frames: frames, Projections: a.admin,
 		Events: a.eventLog, Appended: appended, EventsTick: every, Stopping: stopping,
 	}))
 	a.server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))

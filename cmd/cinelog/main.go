@@ -26,17 +26,18 @@ type cli struct {
 
 	JSON bool `help:"One JSON document per line instead of text for people." env:"CINELOG_JSON"`
 
-	Serve     serveCmd     `cmd:"" help:"Run the server with all its parts."`
-	Provision provisionCmd `cmd:"" help:"Make what is missing in MongoDB, SNS, SQS and S3."`
-	Upload    uploadCmd    `cmd:"" help:"Upload files to a running server, wait until they can be watched, print where."`
-	Demo      demoCmd      `cmd:"" help:"Serve, upload a sample clip, search it, print its events; stays up."`
-	Replay    replayCmd    `cmd:"" help:"Rebuild a projection (catalog, playback, analytics) or all of them from the log."`
-	Events    eventsCmd    `cmd:"" help:"Look at the event log, or move it."`
-	Verify    verifyCmd    `cmd:"" help:"Hold log, read models and media against each other; exit 1 on any difference."`
-	Validate  validateCmd  `cmd:"" help:"Hold HLS playlists or a DASH manifest, and their media, against the rules, by clause; exit 1 on errors."`
-	Dlq       dlqCmd       `cmd:"" help:"Look at messages that were given up on, and send them again."`
-	Doctor    doctorCmd    `cmd:"" help:"Say what this machine has and lacks for Cinelog."`
-	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Serve       serveCmd       `cmd:"" help:"Run the server with all its parts."`
+	Provision   provisionCmd   `cmd:"" help:"Make what is missing in MongoDB, SNS, SQS and S3."`
+	Upload      uploadCmd      `cmd:"" help:"Upload files to a running server, wait until they can be watched, print where."`
+	Demo        demoCmd        `cmd:"" help:"Serve, upload a sample clip, search it, print its events; stays up."`
+	Replay      replayCmd      `cmd:"" help:"Rebuild a projection (catalog, playback, analytics) or all of them from the log."`
+	Projections projectionsCmd `cmd:"" help:"See how far the projections are; pause one, have it resume, or skip an event."`
+	Events      eventsCmd      `cmd:"" help:"Look at the event log, or move it."`
+	Verify      verifyCmd      `cmd:"" help:"Hold log, read models and media against each other; exit 1 on any difference."`
+	Validate    validateCmd    `cmd:"" help:"Hold HLS playlists or a DASH manifest, and their media, against the rules, by clause; exit 1 on errors."`
+	Dlq         dlqCmd         `cmd:"" help:"Look at messages that were given up on, and send them again."`
+	Doctor      doctorCmd      `cmd:"" help:"Say what this machine has and lacks for Cinelog."`
+	Version     versionCmd     `cmd:"" help:"Print the version."`
 }
 
 // console is where a command writes and how.

@@ -79,6 +79,7 @@ type opener struct {
 	lease   time.Duration // of messages; the default when 0
 	tries   int           // of messages; the default when 0
 	mongos  map[string]*mongo.DB
+	ops     operations
 	closers []io.Closer
 }
 
@@ -137,6 +138,7 @@ func unreached(err error, hint string) error {
 // eventLog is the log, to append to and to read from.
 type eventLog interface {
 	commands.EventLog
+	commands.CommitReader
 	projections.Log
 }
 

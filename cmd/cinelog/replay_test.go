@@ -77,11 +77,9 @@ func damage(t *testing.T, dir string, id domain.VideoID) {
 	must(err)
 	must(playback.Save(ctx, nil, []string{string(id)}, at, at))
 	must(playback.Close())
-	files, err := filepath.Glob(filepath.Join(dir, "views-analytics-*.db"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("files of the figures: %v, %v", files, err)
-	}
-	db, err := sql.Open("sqlite", files[0])
+	number, err := os.ReadFile(filepath.Join(dir, "views-analytics.current"))
+	must(err)
+	db, err := sql.Open("sqlite", filepath.Join(dir, "views-analytics-"+strings.TrimSpace(string(number))+".db"))
 	must(err)
 	_, err = db.ExecContext(ctx, "UPDATE facts SET bytes = bytes + 1 WHERE kind = 'uploaded'")
 	must(err)
@@ -185,7 +183,7 @@ func logWithVideos(t *testing.T, n int) (dir string, ids []domain.VideoID) {
 func TestReplayWithoutAServer(t *testing.T) {
 	t.Parallel()
 	dir, ids := logWithVideos(t, 3)
-	if out := cinelog(t, exitDone, "--data", dir, "replay", "all"); strings.Count(out, "there was none before; switched") != 3 {
+	if out := cinelog(t, exitDone, "--data", dir, "replay", "all"); strings.Count(out, "there was none of this version before; switched") != 3 {
 		t.Errorf("the first replay says:\n%s", out)
 	}
 	damage(t, dir, ids[1])
@@ -260,7 +258,7 @@ func TestReplayStoppedAnywhere(t *testing.T) {
 			if !errors.Is(err, context.Canceled) {
 				t.Errorf("%s, stopped at moment %d: %v", name, moment, err)
 			}
-			if diff := cmp.Diff(before, viewFiles(t, dir)); diff != "" {
+			if diff := cmp.Diff(before, withoutBuilds(viewFiles(t, dir), before)); diff != "" {
 				t.Fatalf("%s, stopped at moment %d, changed something:\n%s", name, moment, diff)
 			}
 		}
@@ -270,6 +268,19 @@ func TestReplayStoppedAnywhere(t *testing.T) {
 		}
 	}
 	cinelog(t, exitDone, "--data", dir, "replay", "all", "--verify")
+}
+
+// withoutBuilds leaves out what was not there before, where it is one build that can be gone on with.
+func withoutBuilds(now, before map[string]string) map[string]string {
+	builds := 0
+	for name := range now {
+		if _, ok := before[name]; !ok && strings.HasSuffix(name, ".db") {
+			if builds++; builds == 1 {
+				delete(now, name)
+			}
+		}
+	}
+	return now
 }
 
 // countdown ends when it was asked so many times whether it has.
@@ -308,7 +319,7 @@ func viewFiles(t *testing.T, dir string) map[string]string {
 		name := e.Name()
 		switch {
 		case slices.ContainsFunc([]string{"-wal", "-shm", "-journal"}, func(s string) bool { return strings.HasSuffix(name, s) }):
-		case strings.HasSuffix(name, ".current"):
+		case strings.HasSuffix(name, ".current"), strings.HasSuffix(name, ".previous"):
 			b, err := os.ReadFile(filepath.Join(dir, name))
 			if err != nil {
 				t.Fatal(err)

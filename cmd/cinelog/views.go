@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/cinelog/cinelog/adapters/mongo"
@@ -10,11 +12,37 @@ import (
 	"github.com/cinelog/cinelog/projections"
 )
 
-// views are the read models, wherever they are.
+// views are the read models, wherever they are, with what people have said about them.
 type views struct {
 	catalog  catalogRows
 	playback playbackRows
 	figures  figures
+	controls projections.Controls
+	replays  projections.Replays
+}
+
+// readModel is what can be rebuilt.
+type readModel interface {
+	projections.StoredModel
+	Rebuild(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
+	Verify(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
+	Rollback(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
+}
+
+// readModels names all of them.
+func readModels() []string {
+	return []string{projections.CatalogName, projections.PlaybackName, projections.AnalyticsName}
+}
+
+// versionOf is the version of a model in this program.
+func versionOf(name string) int {
+	switch name {
+	case projections.CatalogName:
+		return projections.CatalogModel().Version
+	case projections.PlaybackName:
+		return projections.PlaybackModel().Version
+	}
+	return projections.AnalyticsVersion
 }
 
 type catalogRows interface {
@@ -33,23 +61,91 @@ type figures interface {
 	readModel
 	projections.Facts
 	// CatchUp takes from the log what was before the first message.
-	CatchUp(ctx context.Context, log projections.Log) error
+	CatchUp(ctx context.Context, log projections.Log, skip func(domain.Position) bool) error
 }
 
-// model returns one of readModels.
+// model returns one of readModels, built without the events that it is to skip.
 func (v views) model(name string) readModel {
-	return map[string]readModel{
+	m := map[string]readModel{
 		projections.CatalogName: v.catalog, projections.PlaybackName: v.playback, projections.AnalyticsName: v.figures,
 	}[name]
+	return skipping{m, name, v.controls}
+}
+
+// skipping has every build of a read model leave out what people have said that it skips.
+type skipping struct {
+	readModel
+
+	name     string
+	controls projections.Controls
+}
+
+// Rebuild implements readModel.
+func (s skipping) Rebuild(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error) {
+	with, err := s.with(ctx, o)
+	if err != nil {
+		return projections.Rebuilt{}, err
+	}
+	return s.readModel.Rebuild(ctx, log, with)
+}
+
+// Verify implements readModel.
+func (s skipping) Verify(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error) {
+	with, err := s.with(ctx, o)
+	if err != nil {
+		return projections.Rebuilt{}, err
+	}
+	return s.readModel.Verify(ctx, log, with)
+}
+
+// Rollback implements readModel.
+func (s skipping) Rollback(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error) {
+	with, err := s.with(ctx, o)
+	if err != nil {
+		return projections.Rebuilt{}, err
+	}
+	return s.readModel.Rollback(ctx, log, with)
+}
+
+func (s skipping) with(ctx context.Context, o *projections.RebuildOptions) (*projections.RebuildOptions, error) {
+	said, err := s.controls.Control(ctx, s.name)
+	if err != nil {
+		return nil, err
+	}
+	with := o.OrZero()
+	var skips projections.Skips
+	skips.Set(said.Skips)
+	with.Skip = skips.Has
+	if vouch := with.Vouch; vouch != nil { // a build that has skipped others is another build
+		with.Vouch = func(ctx context.Context, upTo domain.Position) (string, error) {
+			text, err := vouch(ctx, upTo)
+			for _, s := range said.Skips {
+				text += fmt.Sprint(" -", s.Position)
+			}
+			return text, err
+		}
+	}
+	with.Settled = func(ctx context.Context) error {
+		now, err := s.controls.Control(ctx, s.name)
+		if err == nil && len(now.Skips) != len(said.Skips) { // none is ever taken back
+			err = fmt.Errorf("%w: it was said meanwhile to skip an event: begin again", domain.ErrConflict)
+		}
+		return err
+	}
+	return &with, nil
 }
 
 func (o *opener) openViews(ctx context.Context) (v views, err error) {
+	if v.controls, v.replays, err = o.controls(ctx); err != nil {
+		return v, err
+	}
 	at, err := o.views()
 	if err != nil {
 		return v, err
 	}
 	if at.scheme == "mongodb" {
-		return o.openMongoViews(ctx, at.rest)
+		err = o.openMongoViews(ctx, at.rest, &v)
+		return v, err
 	}
 	catalog, err := sqlite.OpenCatalog(ctx, at.rest)
 	if v.catalog, err = keep(o, catalog, err); err != nil {
@@ -64,26 +160,36 @@ func (o *opener) openViews(ctx context.Context) (v views, err error) {
 	return v, err
 }
 
-func (o *opener) openMongoViews(ctx context.Context, uri string) (v views, err error) {
+func (o *opener) openMongoViews(ctx context.Context, uri string, v *views) error {
 	db, err := o.mongo(ctx, uri)
 	if err != nil {
-		return v, err
+		return err
 	}
 	if v.catalog, err = mongo.OpenCatalog(ctx, db); err != nil {
-		return v, err
+		return err
 	}
 	if v.playback, err = mongo.OpenRows(ctx, db, projections.PlaybackModel()); err != nil {
-		return v, err
+		return err
 	}
 	v.figures, err = mongo.OpenAnalytics(ctx, db)
-	return v, err
+	return err
 }
 
-// targets are what keeps the read models up to date, with the one that tells how far each is.
-func (v views) targets() []projections.Target {
-	return []projections.Target{
-		projections.NewReadModel(projections.CatalogModel(), v.catalog),
-		projections.NewReadModel(projections.PlaybackModel(), v.playback),
+// projected is a read model that follows the log by itself.
+type projected struct {
+	name   string
+	target projections.Target
+	skips  *projections.Skips
+}
+
+// projected are the targets that keep the read models up to date.
+func (v views) projected() []projected {
+	catalog, playback := projections.CatalogModel(), projections.PlaybackModel()
+	var skips [2]projections.Skips
+	catalog.Skip, playback.Skip = skips[0].Has, skips[1].Has
+	return []projected{
+		{catalog.Name, projections.NewReadModel(catalog, v.catalog), &skips[0]},
+		{playback.Name, projections.NewReadModel(playback, v.playback), &skips[1]},
 	}
 }
 
@@ -98,7 +204,7 @@ func (s stored) Wait(ctx context.Context, least domain.Position) error {
 	}{s.catalog, s.playback} {
 		for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 			at, err := rows.Checkpoint(ctx)
-			if err != nil {
+			if err != nil && !errors.Is(err, projections.ErrOutdated) {
 				return err
 			}
 			if at >= least {
