@@ -79,13 +79,13 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 		// the frames from 0 again. The filters before scale must not mind the size.
 		args = append(args, "-reinit_filter", "0")
 	}
-	first := 3
+	first, soon := 3, job.Chunk == 0 && len(plan.Chunks) > 1 && plan.Remuxed() == nil
 	args = append(args, "-i", inputMark, "-filter_complex_threads", threads,
 		"-filter_complex", graph(job, p, first+len(plan.Encoded())))
 	forced := forcedKeyframes(plan, chunk)
 	for i, r := range plan.Encoded() {
 		args = append(args, "-map", fmt.Sprintf("[v%d]", i), "-map_metadata", "-1", "-dn", "-sn")
-		args = append(args, codecArgs(plan, r, threads)...)
+		args = append(args, codecArgs(plan, r, threads, soon)...)
 		args = append(append(args, forced...),
 			"-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv",
 			"-avoid_negative_ts", "disabled", "-video_track_timescale", strconv.Itoa(plan.FrameRate.Num),

@@ -11,13 +11,13 @@ import (
 // effort is how an encoder is set for a profile.
 type effort struct {
 	preset string
-	crf    int
+	crf    float64
 }
 
 // efforts are the settings of each codec by profile.
 var efforts = map[domain.Codec]map[domain.Profile]effort{ //nolint:gochecknoglobals // a table that nobody writes to
 	domain.AVC: {
-		domain.Fast: {"veryfast", 23}, domain.Balanced: {"medium", 23}, domain.Small: {"slower", 23},
+		domain.Fast: {"veryfast", 23.5}, domain.Balanced: {"medium", 23}, domain.Small: {"slower", 23},
 	},
 	domain.HEVC: {
 		domain.Fast: {"superfast", 25}, domain.Balanced: {"fast", 26}, domain.Small: {"medium", 26},
@@ -27,12 +27,13 @@ var efforts = map[domain.Codec]map[domain.Profile]effort{ //nolint:gochecknoglob
 	},
 }
 
-// codecArgs say how a rung is encoded: by quality, up to its rate, with closed groups of pictures on the plan's grid.
-func codecArgs(plan domain.Plan, r domain.Rung, threads string) []string {
+// codecArgs say how a rung is encoded: by quality, up to its rate, with closed groups of pictures on the plan's grid. soon
+// is for what somebody waits for.
+func codecArgs(plan domain.Plan, r domain.Rung, threads string, soon bool) []string {
 	codec := cmp.Or(r.Codec, domain.AVC)
 	e := efforts[codec][cmp.Or(plan.Profile, domain.Fast)]
 	gop, rate := strconv.Itoa(plan.GOP), strconv.Itoa(r.MaxRate)
-	common := []string{"-preset", e.preset, "-crf", strconv.Itoa(e.crf), "-g", gop, "-keyint_min", gop, "-threads", threads}
+	common := []string{"-preset", e.preset, "-crf", strconv.FormatFloat(e.crf, 'f', -1, 64), "-g", gop, "-keyint_min", gop, "-threads", threads}
 	switch codec {
 	case domain.HEVC:
 		// hvc1: what is needed to decode is in the initialization segment only. The encoder's own signature would be there
@@ -46,9 +47,13 @@ func codecArgs(plan domain.Plan, r domain.Rung, threads string) []string {
 	case domain.AVC:
 	}
 	// Bits go where flat areas need them (3 to 7 % fewer bytes at the same SSIM than with the preset's own mode), and to
-	// pictures that others are made from, looking 20 ahead instead of 10 (2 to 3 %); neither costs time.
+	// pictures that others are made from, looking 20 ahead instead of 10 (2 to 3 %). Pictures between two others are not
+	// taken apart further, which a sixth of the time goes into and 1.5 % of the bytes come from.
 	if e.preset == "veryfast" {
-		common = append(common, "-rc-lookahead", "20")
+		common = append(common, "-rc-lookahead", "20", "-partitions", "+parti8x8+parti4x4+partp8x8")
+		if soon {
+			common = append(common, "-subq", "1") // 30 % less time, 8 % more bytes
+		}
 	}
 	return append(common, "-c:v", "libx264", "-profile:v", "high", "-maxrate", rate, "-bufsize", strconv.Itoa(2*r.MaxRate),
 		"-sc_threshold", "0", "-flags", "+cgop", "-aq-mode", "2")

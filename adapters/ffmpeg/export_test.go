@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 )
 
@@ -89,3 +90,9 @@ func CleanVTT(data string, duration float64) (text string, cues int) {
 	b, cues := cleanVTT([]byte(data), duration)
 	return string(b), cues
 }
+
+// Scaled is scaled.
+func Scaled(rungs []domain.Rung) string { return scaled(rungs) }
+
+// ChunkArgs is chunkArgs for a source of which nothing is known.
+func (e *Encoder) ChunkArgs(job commands.ChunkJob) []string { return e.chunkArgs(job, probe{}) }

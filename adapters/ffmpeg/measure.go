@@ -134,7 +134,7 @@ func (e *Encoder) measureArgs(m *measurement, p probe) []string {
 	for i, t := range m.trials {
 		plan, rung := m.job.Plan, t.rung
 		plan.GOP, rung.MaxRate = pieceFrames, uncapped
-		args = append(append(args, "-map", fmt.Sprintf("[v%d]", i), "-map_metadata", "-1"), codecArgs(plan, rung, threads)...)
+		args = append(append(args, "-map", fmt.Sprintf("[v%d]", i), "-map_metadata", "-1"), codecArgs(plan, rung, threads, false)...)
 		args = append(args, "-x264-params", "ssim=1", "-movflags", "+frag_keyframe+empty_moov+default_base_moof+skip_trailer", "-f", "mp4", fmt.Sprintf("pipe:%d", 3+i))
 	}
 	for i := range m.rungs {
