@@ -16,7 +16,7 @@ import (
 // inThree is a source of 100 s with three tracks of sound.
 func inThree() domain.SourceInfo {
 	return domain.SourceInfo{
-		Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 100, Frames: 2500,
+		Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 98, Frames: 2450,
 		Audio:     &domain.AudioInfo{Channels: 2, Language: "en"},
 		MoreAudio: []domain.AudioInfo{{Track: 2, Channels: 2, Language: "de"}, {Track: 3, Channels: 1, Kind: domain.Commentary}},
 	}

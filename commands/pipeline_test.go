@@ -215,7 +215,7 @@ func TestAudioIsReportedInParts(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
 	p.encoder.Source = domain.SourceInfo{
-		Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 100, Frames: 2500,
+		Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 98, Frames: 2450,
 		Audio: &domain.AudioInfo{Channels: 2},
 	}
 	failed := errors.New("the encoder died")
@@ -242,7 +242,7 @@ func TestAudioIsReportedInParts(t *testing.T) {
 			}
 		}
 	}
-	// 25 segments of 4 s: the first at once, then by eight; the second run begins after the nine recorded ones.
+	// 25 segments: the first at once, then by eight; the second run begins after the nine recorded ones.
 	if want := []int{1, 8, 8, 8}; !equal(sizes, want) {
 		t.Errorf("parts of %v segments, want %v", sizes, want)
 	}
@@ -349,8 +349,11 @@ func TestARefusedSourceFailsTheVideo(t *testing.T) {
 func TestWorkThatNeverSucceedsEndsTheAttempt(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
+	p.encoder.Source = domain.SourceInfo{ // its third chunk has two segments
+		Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 20, Frames: 500,
+	}
 	p.encoder.Before = func(_ context.Context, kind commands.TaskKind, chunk, segment int) error {
-		if kind == commands.TaskChunk && chunk == 1 && segment == 1 {
+		if kind == commands.TaskChunk && chunk == 2 && segment == 1 {
 			return errors.New("open /secret/place: password hunter2 is wrong")
 		}
 		return nil
@@ -359,7 +362,7 @@ func TestWorkThatNeverSucceedsEndsTheAttempt(t *testing.T) {
 	p.upload(id, "a source")
 	p.settle()
 	v := p.video(id)
-	want := domain.Failure{Code: domain.Internal, Detail: "encoding chunk 1 failed 3 times"}
+	want := domain.Failure{Code: domain.Internal, Detail: "encoding chunk 2 failed 3 times"}
 	if v.Status() != domain.StatusFailed || *v.Run.Failure != want {
 		t.Errorf("status %s, %+v", v.Status(), v.Run.Failure)
 	}

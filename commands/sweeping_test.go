@@ -49,6 +49,9 @@ func TestSweepAllRemovesWhatACrashLeft(t *testing.T) {
 func TestSweepAllLeavesWhatIsInWork(t *testing.T) {
 	t.Parallel()
 	p := newPipeline(t)
+	p.encoder.Source = domain.SourceInfo{ // its third chunk has two segments
+		Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 20, Frames: 500,
+	}
 	swept := 0
 	sweep := func() {
 		swept++

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -29,11 +30,12 @@ type Chunk struct {
 type Plan struct {
 	FrameRate     Rational   `json:"frame_rate"`
 	Frames        int        `json:"frames"`
-	GOP           int        `json:"gop"`               // frames from keyframe to keyframe; fewer where a segment ends
-	SegmentFrames int        `json:"segment_frames"`    // a multiple of GOP
-	Starts        []int      `json:"starts,omitempty"`  // first frame of each segment, where the source's keyframes set them
-	Profile       Profile    `json:"profile,omitempty"` // Fast when empty
-	Rungs         []Rung     `json:"rungs"`             // highest first, codec after codec
+	GOP           int        `json:"gop"`                    // frames from keyframe to keyframe; fewer where a segment ends
+	SegmentFrames int        `json:"segment_frames"`         // a multiple of GOP
+	FirstFrames   int        `json:"first_frames,omitempty"` // of the first segment, where it is shorter
+	Starts        []int      `json:"starts,omitempty"`       // first frame of each segment, where the source's keyframes set them
+	Profile       Profile    `json:"profile,omitempty"`      // Fast when empty
+	Rungs         []Rung     `json:"rungs"`                  // highest first, codec after codec
 	Chunks        []Chunk    `json:"chunks"`
 	Audio         *AudioPlan `json:"audio,omitempty"`      // the first one; see AudioTracks
 	AudioOnly     bool       `json:"audio_only,omitempty"` // the sound is offered without pictures too
@@ -78,13 +80,17 @@ func (p Plan) Remuxed() *Rung {
 // BeginsLike says whether the first chunk is the same in both plans, and not the only one.
 func (p Plan) BeginsLike(o Plan) bool {
 	return len(p.Chunks) > 1 && len(o.Chunks) > 1 && p.Chunks[0] == o.Chunks[0] && p.FrameRate == o.FrameRate && p.GOP == o.GOP &&
-		p.SegmentFrames == o.SegmentFrames && p.Profile == o.Profile && len(p.Starts)+len(o.Starts) == 0 && slices.Equal(p.Rungs, o.Rungs)
+		p.SegmentFrames == o.SegmentFrames && p.FirstFrames == o.FirstFrames && p.Profile == o.Profile && len(p.Starts)+len(o.Starts) == 0 && slices.Equal(p.Rungs, o.Rungs)
 }
 
 // SegmentEnd returns the frame after the last one of the segment that a frame is in.
 func (p Plan) SegmentEnd(frame int) int {
 	if len(p.Starts) == 0 {
-		return min(p.Frames, (frame/p.SegmentFrames+1)*p.SegmentFrames)
+		first := cmp.Or(p.FirstFrames, p.SegmentFrames)
+		if frame < first {
+			return min(p.Frames, first)
+		}
+		return min(p.Frames, first+((frame-first)/p.SegmentFrames+1)*p.SegmentFrames)
 	}
 	if i := sort.SearchInts(p.Starts, frame+1); i < len(p.Starts) {
 		return p.Starts[i]
@@ -112,8 +118,9 @@ func (p Plan) LongestSegment() int {
 }
 
 // Keyframes come every 2 s and segments last 4 s (Apple's HLS authoring rules 1.13 and 7.6 ask for about 2 s and
-// about 6 s; 4 s starts sooner). The first chunk is one segment, because somebody waits for it; the others are long
-// enough that starting an encoder and seeking in the source cost little beside the encode.
+// about 6 s; 4 s starts sooner). The first segment lasts 2 s and is a chunk of its own, because somebody waits for it. The
+// chunks after it grow, so that whoever began to watch has the next one soon, until they are long enough that starting an
+// encoder and seeking in the source cost little beside the encode.
 const (
 	gopSeconds        = 2
 	gopsPerSegment    = 2
@@ -185,28 +192,36 @@ func plan(s SourceInfo) Plan {
 		Frames:        max(1, s.Frames),
 		GOP:           gop,
 		SegmentFrames: gop * gopsPerSegment,
+		FirstFrames:   gop,
 		Rungs:         Ladder(s.Width, s.Height),
 		NoSeek:        s.NoSeek,
 	}
 	p = p.withAudio(s).remuxing(s)
+	if len(p.Starts) > 0 || p.Frames <= p.SegmentFrames {
+		p.FirstFrames = 0
+	}
 	p.Chunks = chunks(p)
 	return p
 }
 
-// chunks lays the chunks out. Those of a source that cannot be sought grow, since each decodes all that is before it: so
-// the first is there as soon, and all together decode the source less than twice.
+// chunks lays the chunks out. Those of a source that cannot be sought grow on and on, since each decodes all that is before
+// it: so the first is there as soon, and all together decode the source less than twice.
 func chunks(p Plan) []Chunk {
 	segments := p.Segments(Chunk{Frames: p.Frames})
-	perChunk := max(segmentsPerChunk, (segments+maxChunksPerVideo-1)/maxChunksPerVideo) * p.SegmentFrames
+	most := max(segmentsPerChunk, (segments+maxChunksPerVideo-1)/maxChunksPerVideo)
 	var cs []Chunk
-	for start, size := 0, 1; start < p.Frames; size = perChunk {
+	for start, size := 0, 1; start < p.Frames; {
 		end := start
-		for end < p.Frames && end-start < size {
+		for range size {
 			end = p.SegmentEnd(end)
 		}
 		cs = append(cs, Chunk{Start: start, Frames: end - start})
-		if start = end; p.NoSeek != "" {
-			perChunk *= 4
+		start = end
+		switch {
+		case p.NoSeek != "":
+			size *= 4
+		case len(cs) > 1:
+			size = min(2*size, most)
 		}
 	}
 	// A last chunk of a few frames would cost a whole encoder start: the one before takes it, if that is not the first.

@@ -47,7 +47,7 @@ func TestChunksCoverEveryFrameOnTheGrid(t *testing.T) {
 		})
 		next := 0
 		for i, c := range p.Chunks {
-			if c.Start != next || c.Frames < 1 || c.Start%p.SegmentFrames != 0 {
+			if c.Start != next || c.Frames < 1 || c.Start > 0 && p.SegmentEnd(c.Start-1) != c.Start {
 				t.Fatalf("%d frames: chunk %d is %+v, the one before ended at %d", frames, i, c, next)
 			}
 			next += c.Frames
@@ -55,8 +55,13 @@ func TestChunksCoverEveryFrameOnTheGrid(t *testing.T) {
 		if next != frames {
 			t.Errorf("%d frames: chunks end at %d", frames, next)
 		}
-		if first := p.Chunks[0].Frames; first > p.SegmentFrames {
-			t.Errorf("%d frames: the first chunk has %d, more than one segment: somebody waits for it", frames, first)
+		if first := p.Chunks[0].Frames; first > p.GOP && frames > p.SegmentFrames {
+			t.Errorf("%d frames: the first chunk has %d, more than a group of pictures: somebody waits for it", frames, first)
+		}
+		for i := 1; i < len(p.Chunks)-1; i++ {
+			if c, before := p.Segments(p.Chunks[i]), p.Segments(p.Chunks[i-1]); c > 2*before && before < 4 {
+				t.Errorf("%d frames: %d segments come after %d", frames, c, before)
+			}
 		}
 		if len(p.Chunks) > 300 {
 			t.Errorf("%d frames: %d chunks", frames, len(p.Chunks))

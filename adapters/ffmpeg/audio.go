@@ -43,8 +43,11 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 		"-avoid_negative_ts", "disabled", "-movflags", "+empty_moov+default_base_moof+skip_trailer", "-frag_duration", "500000",
 		"-fflags", "+bitexact", "-f", "mp4", "pipe:3", "-progress", "pipe:4")
 	nice := 0
-	if job.Track > 0 {
+	switch {
+	case job.Track > 0:
 		nice = besidePictures
+	case job.Plan.Remuxed() == nil:
+		nice = besideFirstChunk
 	}
 	res, err := e.run(ctx, e.fed(process{program: e.ffmpeg, nice: nice, input: job.Path, args: args, outputs: []func(io.Reader) error{
 		func(r io.Reader) error { return a.drain(ctx, r) }, discard,

@@ -25,10 +25,18 @@ func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out co
 	if err != nil {
 		return err
 	}
+	proving, stop := context.WithCancel(ctx)
 	rungs := make([]*rungOutput, len(job.Plan.Encoded()))
+	defer func() { // no decoder outlives this
+		stop()
+		for _, r := range rungs {
+			_ = r.proof.end()
+		}
+	}()
 	outputs := make([]func(io.Reader) error, 0, len(rungs)+3)
 	for i, r := range job.Plan.Encoded() {
 		rungs[i] = newRungOutput(job, r, out)
+		rungs[i].proof = e.newProof(proving)
 		outputs = append(outputs, func(pipe io.Reader) error { return rungs[i].drain(ctx, pipe) })
 	}
 	args := e.chunkArgs(job, p)
@@ -49,8 +57,10 @@ func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out co
 			return fmt.Errorf("encode chunk %d: %w", job.Chunk, err)
 		}
 	}
-	if err := e.checkEnds(ctx, rungs); err != nil {
-		return fmt.Errorf("check chunk %d: %w", job.Chunk, err)
+	for _, r := range rungs {
+		if err := r.proof.end(); err != nil {
+			return fmt.Errorf("check chunk %d: %s: %w", job.Chunk, r.rung.Name, err)
+		}
 	}
 	if job.Poster && poster.image.Len() > 0 {
 		at := job.Plan.FrameRate.Seconds(job.Plan.Chunks[job.Chunk].Start)
@@ -132,9 +142,7 @@ type rungOutput struct {
 	total             int64
 
 	isFirst, isLast bool   // the chunk's place in the plan
-	head, end       []byte // its first and last segment, where they are checked
-	headFrames      int
-	endFrames       int
+	proof           *proof // of the video's first and last segment
 }
 
 // segment is one media segment that is being filled.
@@ -206,6 +214,9 @@ func (o *rungOutput) add(ctx context.Context, f *fragment) error {
 	})
 	o.segment.data = append(append(o.segment.data, f.moof...), f.mdat...)
 	o.segment.frames += len(f.samples)
+	if o.isFirst && o.next == 0 || o.isLast && segmentEnd == o.chunk.Start+o.chunk.Frames {
+		o.proof.add(o.init, len(f.samples), f.moof, f.mdat)
+	}
 	o.frames += len(f.samples)
 	o.fragments++
 	if at+len(f.samples) < segmentEnd {
@@ -222,12 +233,6 @@ func (o *rungOutput) most() int64 {
 func (o *rungOutput) flush(ctx context.Context) error {
 	s := o.segment
 	last := o.frames == o.chunk.Frames
-	if o.isFirst && o.next == 0 {
-		o.head, o.headFrames = bytes.Clone(s.data), s.frames
-	}
-	if o.isLast && last {
-		o.end, o.endFrames = bytes.Clone(s.data), s.frames
-	}
 	err := o.out.Segment(ctx, o.rung.Name, commands.MediaSegment{
 		Index: o.next, Data: s.data, Duration: o.plan.FrameRate.Seconds(s.frames), Keyframes: s.keyframes, Last: last,
 	})

@@ -36,7 +36,7 @@ func graph(job commands.ChunkJob, p probe, free int) string {
 		steps = append(steps, "bwdif=mode=send_frame")
 	}
 	steps = append(steps, fmt.Sprintf("fps=%s:start_time=0", plan.FrameRate))
-	if job.Chunk == len(plan.Chunks)-1 {
+	if job.Chunk == len(plan.Chunks)-1 || src.NoSeek == soundGoesOn {
 		steps = append(steps, "tpad=stop=-1:stop_mode=clone") // sound may go on after the picture
 	}
 	skip := 0

@@ -31,9 +31,13 @@ type process struct {
 	outputs []func(io.Reader) error
 }
 
-// besidePictures is how far stands back what nobody waits for. The sound that players begin with does not: beside an encode with its dozen threads it
-// would get next to nothing, and no video is played before its first seconds of sound.
-const besidePictures = 6
+// How far stands back what is not the pictures (nice(1)). Nobody waits for other tracks, captions and previews. The sound that
+// players begin with gets a share beside the first chunk: no video is played before its first seconds of sound, which take
+// little, and the rest can come later.
+const (
+	besidePictures   = 6
+	besideFirstChunk = 3
+)
 
 // errStalled says that the watchdog killed the process.
 var errStalled = errors.New("no progress")
@@ -100,7 +104,11 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 		readers = readers[:len(p.outputs)]
 	}
 
-	watch := newWatch(e.opts.Stall, p.feed.hungry)
+	excused := p.feed.hungry
+	if slow, ok := p.stdin.(*pending); ok {
+		excused = slow.hungry
+	}
+	watch := newWatch(e.opts.Stall, excused)
 	var drains sync.WaitGroup
 	for i, drain := range p.outputs {
 		r := watch.reader(readers[i])

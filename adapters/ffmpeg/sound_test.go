@@ -220,3 +220,19 @@ func TestTracksOfSoundStayInTheirPlaces(t *testing.T) {
 		})
 	}
 }
+
+// Where the sound goes on for long, the picture may end within the first chunk.
+func TestAPictureThatEndsInTheFirstChunk(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	path := clip(t, "a.mp4", "testsrc2=s=160x90:r=25:d=1", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac") // with 10 s of sound
+	info, err := e.Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := domain.PlanTranscode(info)
+	if len(plan.Chunks) < 2 {
+		t.Fatalf("too few chunks to show anything: %+v", plan)
+	}
+	checkTimes(t, encodeAll(t, e, path, info, plan).file(t, plan.Rungs[0].Name), plan)
+}

@@ -178,6 +178,9 @@ type measured struct {
 	noSeek   string
 }
 
+// soundGoesOn is why a source is not sought whose later chunks have no pictures of their own.
+const soundGoesOn = "its sound goes on after the picture"
+
 // measure finds the rate, the length and the number of frames.
 func (t *timing) measure() measured {
 	var m measured
@@ -213,7 +216,7 @@ func (t *timing) measure() measured {
 	switch {
 	case m.noSeek != "":
 	case float64(t.audioEnd) > end+2e6:
-		m.noSeek = "its sound goes on after the picture"
+		m.noSeek = soundGoesOn
 	case t.unordered > 0:
 		m.noSeek = "some frames have no time"
 	case t.keyframeGap() > 60e6:

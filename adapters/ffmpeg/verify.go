@@ -8,46 +8,118 @@ import (
 	"io"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
+	"sync/atomic"
 )
 
-// checkEnds decodes the very first and the very last segment of each rung, if they are among what was just made.
-// What FFmpeg says it wrote is no proof. Somebody may be waiting for the chunk, so all CPUs take part, each with a rung.
-func (e *Encoder) checkEnds(ctx context.Context, rungs []*rungOutput) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(e.opts.Threads)
-	for _, r := range rungs {
-		if r.head != nil || r.end != nil {
-			g.Go(func() error { return e.checkRung(ctx, r) })
-		}
-	}
-	return g.Wait() //nolint:wrapcheck // checkRung's
+// proof decodes again what an encoder writes, while it writes it: what FFmpeg says it wrote is no proof. Most of it is done
+// in the gaps that the encoder leaves, and somebody may be waiting for the chunk.
+type proof struct {
+	decode func(stdin io.Reader) (frames int, res result, err error)
+	bytes  *pending
+	want   int // frames
+	done   chan struct{}
+
+	frames int
+	res    result
+	err    error
 }
 
-func (e *Encoder) checkRung(ctx context.Context, r *rungOutput) error {
-	want := r.headFrames
-	end := r.end
-	if r.head != nil && r.next == 1 {
-		end = nil // the same one
+func (e *Encoder) newProof(ctx context.Context) *proof {
+	return &proof{decode: func(stdin io.Reader) (int, result, error) { return e.decodeStream(ctx, stdin) }}
+}
+
+// add gives the decoder so many frames more, and the initialization segment before the first of them.
+func (p *proof) add(init []byte, frames int, data ...[]byte) {
+	if p.bytes == nil {
+		p.bytes, p.done = newPending(), make(chan struct{})
+		go func() {
+			defer close(p.done)
+			p.frames, p.res, p.err = p.decode(p.bytes)
+		}()
+		p.bytes.add(init)
 	}
-	if end != nil {
-		want += r.endFrames
+	p.want += frames
+	for _, d := range data {
+		p.bytes.add(d)
 	}
-	got, res, err := e.decodeSegments(ctx, r.init, r.head, end)
-	if err != nil {
-		return fmt.Errorf("%s: %w", r.rung.Name, err)
+}
+
+// end waits until all is decoded, and fails unless every frame was there and nothing was wrong with it.
+func (p *proof) end() error {
+	if p.bytes == nil {
+		return nil
 	}
-	if got != want || res.lines > 0 {
-		return fmt.Errorf("%s: %d of %d frames decode again: %s", r.rung.Name, got, want, res.stderr)
+	p.bytes.end()
+	<-p.done
+	if p.err != nil {
+		return p.err
+	}
+	if p.frames != p.want || p.res.lines > 0 {
+		return fmt.Errorf("%d of %d frames decode again: %s", p.frames, p.want, p.res.stderr)
 	}
 	return nil
 }
 
+// pending is what a process will read as it comes, without keeping the one waiting who has it.
+type pending struct {
+	mu     sync.Mutex
+	more   sync.Cond
+	data   []byte
+	ended  bool
+	empty  atomic.Bool // whoever reads waits
+	cursor int
+}
+
+func newPending() *pending {
+	p := &pending{}
+	p.more.L = &p.mu
+	return p
+}
+
+func (p *pending) add(b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.data = append(p.data, b...)
+	p.more.Signal()
+}
+
+func (p *pending) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	p.more.Signal()
+}
+
+// Read waits for more, until the end.
+func (p *pending) Read(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.empty.Store(true)
+	for p.cursor == len(p.data) && !p.ended {
+		p.more.Wait()
+	}
+	p.empty.Store(false)
+	if p.cursor == len(p.data) {
+		return 0, io.EOF
+	}
+	n := copy(b, p.data[p.cursor:])
+	if p.cursor += n; p.cursor == len(p.data) {
+		p.data, p.cursor = p.data[:0], 0
+	}
+	return n, nil
+}
+
+// hungry says that the process waits for what has not come yet.
+func (p *pending) hungry() bool { return p.empty.Load() }
+
 // decodeSegments decodes segments of one rendition and counts the frames.
 func (e *Encoder) decodeSegments(ctx context.Context, init, head, end []byte) (frames int, res result, err error) {
-	return e.decode(ctx, "", io.MultiReader(bytes.NewReader(init), bytes.NewReader(head), bytes.NewReader(end)), 1,
-		[]string{"-protocol_whitelist", "pipe", "-f", "mov", "-i", "pipe:0", "-map", "0:v:0"})
+	return e.decodeStream(ctx, io.MultiReader(bytes.NewReader(init), bytes.NewReader(head), bytes.NewReader(end)))
+}
+
+func (e *Encoder) decodeStream(ctx context.Context, stdin io.Reader) (frames int, res result, err error) {
+	return e.decode(ctx, "", stdin, 1, []string{"-protocol_whitelist", "pipe", "-f", "mov", "-i", "pipe:0", "-map", "0:v:0"})
 }
 
 // decode runs a decode to nothing and counts the frames.

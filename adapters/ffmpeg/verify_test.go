@@ -20,7 +20,7 @@ func TestWhatDoesNotDecodeAgainIsNoResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := clip(t, "a.mp4", "testsrc2=s=320x180:r=25:d=12", "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-an")
+	path := clip(t, "a.mp4", "testsrc2=s=320x180:r=25:d=10", "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-an")
 	info, err := newEncoder(t, ffmpeg.Options{}).Inspect(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)

@@ -3,7 +3,6 @@ package memory
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
@@ -113,17 +112,16 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 	if err := out.Init(ctx, name, "mp4a.40.2", []byte("init of "+name)); err != nil {
 		return err
 	}
-	total := job.Plan.FrameRate.Seconds(job.Plan.Frames)
-	length := job.Plan.FrameRate.Seconds(job.Plan.SegmentFrames)
-	n := max(1, int(math.Ceil(total/length)))
-	for i := range n {
+	for i, at := 0, 0; at < job.Plan.Frames; i++ {
 		if err := e.before(ctx, commands.TaskAudio, job.Track, i); err != nil {
 			return err
 		}
+		end := job.Plan.SegmentEnd(at)
 		s := commands.MediaSegment{
-			Index: i, Data: fmt.Appendf(nil, "%s segment %d", name, i), Duration: min(length, total-float64(i)*length),
-			Last: i == n-1,
+			Index: i, Data: fmt.Appendf(nil, "%s segment %d", name, i), Duration: job.Plan.FrameRate.Seconds(end - at),
+			Last: end == job.Plan.Frames,
 		}
+		at = end
 		if err := out.Segment(ctx, name, s); err != nil {
 			return err
 		}
