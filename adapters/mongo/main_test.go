@@ -12,10 +12,14 @@ import (
 	"github.com/cinelog/cinelog/test/backends"
 )
 
-// TestMain lets the test binary also be the other process of a benchmark.
+// TestMain lets the test binary also be the other process of a benchmark, and the one that a test kills.
 func TestMain(m *testing.M) {
 	if uri := os.Getenv("CINELOG_TEST_APPEND_TO"); uri != "" {
 		appendAsTold(uri)
+		return
+	}
+	if uri := os.Getenv("CINELOG_TEST_REBUILD_IN"); uri != "" {
+		rebuildUntilKilled(uri)
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"os"
+	"strconv"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -15,6 +16,11 @@ func TestMain(m *testing.M) {
 	}
 	if dir := os.Getenv("CINELOG_TEST_FILL_UP"); dir != "" {
 		fillUp(dir)
+		return
+	}
+	if dir := os.Getenv("CINELOG_TEST_REBUILD_IN"); dir != "" {
+		rate, _ := strconv.Atoi(os.Getenv("CINELOG_TEST_RATE"))
+		rebuildUntilKilled(dir, rate)
 		return
 	}
 	goleak.VerifyTestMain(m)
