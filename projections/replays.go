@@ -52,9 +52,10 @@ type Replay struct {
 // replayLife is how old the last sign of a running replay may be. A process that does one says something each second.
 const replayLife = 10 * time.Second
 
-// At returns the replay as it stands at a moment: a process that is gone has not said so.
+// At returns the replay as it stands at a moment: a process that is gone has not said so. A clock that was set back makes
+// none of them live longer.
 func (r Replay) At(now time.Time) Replay {
-	if r.State == ReplayRunning && now.Sub(r.Updated) > replayLife {
+	if r.State == ReplayRunning && now.Sub(r.Updated).Abs() > replayLife {
 		r.State = ReplayLost
 	}
 	return r

@@ -43,6 +43,7 @@ func Rebuilds(t *testing.T, place func(t *testing.T) RebuildPlace) {
 		"one rebuild at a time":               oneRebuildAtATime,
 		"a stopped rebuild changes nothing":   stoppedRebuild,
 		"who did not ask is refused":          staleProjector,
+		"a bug in the model is found":         rebuildAfterBug,
 		"one that was cut off goes on":        resumedRebuild,
 		"a rollback":                          rollbackOfRebuild,
 		"skipped events are left out":         rebuildWithSkips,

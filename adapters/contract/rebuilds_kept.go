@@ -145,6 +145,45 @@ func kept(t *testing.T, c RebuiltCatalog) projections.Stored {
 	return s
 }
 
+// rebuildAfterBug has a projector with a bug work for a while, after one without it and before its fix.
+func rebuildAfterBug(t *testing.T, p RebuildPlace) {
+	c := p.Open(t)
+	story := manyTitles(12)
+	tell(t, c, story)
+	buggy := projections.CatalogModel()
+	fold := buggy.Fold
+	buggy.Fold = func(key string, v projections.Video, e domain.Recorded) projections.Video {
+		if _, changed := e.Event.(domain.VideoDetailsChanged); changed {
+			return v // nothing comes of it
+		}
+		return fold(key, v, e)
+	}
+	for _, id := range []string{"v2", "v7"} {
+		story.Add(id, domain.VideoDetailsChanged{Details: domain.Details{Title: "another", Visibility: domain.Public}}, domain.VideoPublished{})
+	}
+	if _, err := projections.CatchUp(t.Context(), story, projections.NewReadModel(buggy, p.Open(t)), projections.CatchUpOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	story.Create("last", "go on")
+	tell(t, c, story)
+	want := []string{"v2", "v7"}
+	for _, check := range []func(context.Context, projections.Log, *projections.RebuildOptions) (projections.Rebuilt, error){
+		c.Verify, c.Rebuild,
+	} {
+		done, err := check(t.Context(), story, nil)
+		slices.Sort(done.Different)
+		if err != nil || !slices.Equal(done.Different, want) || done.Rows != 13 {
+			t.Errorf("%+v, %v, want %v to differ", done, err, want)
+		}
+	}
+	if got := find(t, c, projections.Query{Text: "another"}); len(got.Items) != 2 {
+		t.Errorf("after the rebuild %d are found, want 2", len(got.Items))
+	}
+	if done, err := c.Verify(t.Context(), story, nil); err != nil || !done.Equal() || done.New {
+		t.Errorf("after the rebuild: %+v, %v", done, err)
+	}
+}
+
 func rebuildWithSkips(t *testing.T, p RebuildPlace) {
 	c := p.Open(t)
 	story := manyTitles(10)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,6 +136,7 @@ func saveVideos(ctx context.Context, tx *sql.Tx, rows map[string]projections.Vid
 		if err = w.save(ctx, v); err != nil {
 			err = fmt.Errorf("video %s: %w", v.ID, err)
 		}
+		runtime.Gosched() // a batch is long: whoever has a query comes first
 	}
 	return errors.Join(err, w.Close())
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -140,7 +141,7 @@ type replayProgress struct {
 	c    *console
 	bars *mpb.Progress
 	bar  *mpb.Bar
-	last projections.Replay
+	last atomic.Pointer[projections.Replay] // which the bar looks at whenever it likes
 	said time.Time
 	name string
 }
@@ -150,19 +151,20 @@ const lineEvery = 5 * time.Second
 
 func newReplayProgress(c *console, name string) *replayProgress {
 	p := &replayProgress{c: c, name: name, said: time.Now(), bars: mpb.New(mpb.WithOutput(barOutput(c)), mpb.WithWidth(40))}
+	p.last.Store(&projections.Replay{})
 	p.bar = p.bars.AddBar(0, mpb.PrependDecorators(decor.Name(name+" ")), mpb.AppendDecorators(
 		decor.CountersNoUnit("%d / %d events "),
-		decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%.0f/s ", p.last.PerSecond()) }),
-		decor.Any(func(decor.Statistics) string { return p.last.Left().Round(time.Second).String() })))
+		decor.Any(func(decor.Statistics) string { return fmt.Sprintf("%.0f/s ", p.last.Load().PerSecond()) }),
+		decor.Any(func(decor.Statistics) string { return p.last.Load().Left().Round(time.Second).String() })))
 	return p
 }
 
 // update is called by one goroutine at a time.
 func (p *replayProgress) update(r projections.Replay) {
-	if r.Resumed > 0 && p.last.Resumed == 0 && !p.c.json {
+	if r.Resumed > 0 && p.last.Load().Resumed == 0 && !p.c.json {
 		p.c.printf("%s: resumed at %d\n", p.name, r.Resumed)
 	}
-	p.last = r
+	p.last.Store(&r)
 	p.bar.SetTotal(int64(r.Head), false)
 	p.bar.SetCurrent(int64(r.Position))
 	if barOutput(p.c) != io.Discard || time.Since(p.said) < lineEvery || r.State != projections.ReplayRunning {
@@ -175,7 +177,7 @@ func (p *replayProgress) update(r projections.Replay) {
 func (p *replayProgress) end() projections.Replay {
 	p.bar.Abort(false)
 	p.bars.Wait()
-	return p.last
+	return *p.last.Load()
 }
 
 // replayed is the outcome for one read model, also as --json shows it.

@@ -1,0 +1,232 @@
+package sqlite_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cinelog/cinelog/adapters/sqlite"
+	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/projections"
+)
+
+// traffic is what goes on beside a rebuild: 50 queries and 5 videos a second, and the projector that follows.
+type traffic struct {
+	b       *testing.B
+	catalog *sqlite.Catalog
+	log     *sqlite.Log
+	words   []string
+	ids     []domain.VideoID
+
+	mu    sync.Mutex
+	took  []time.Duration
+	added int
+}
+
+const (
+	queriesPerSecond = 50
+	videosPerSecond  = 5
+)
+
+// during has the traffic go on while do runs, and returns how long the slowest hundredth of the queries took at least,
+// from the moment at which each was due.
+func (t *traffic) during(do func()) (p99 time.Duration) {
+	t.b.Helper()
+	t.took = nil
+	ctx, cancel := context.WithCancel(t.b.Context())
+	var running sync.WaitGroup
+	bell := make(chan struct{}, 1)
+	running.Go(func() {
+		target := projections.NewReadModel(projections.CatalogModel(), t.catalog)
+		_ = projections.Run(ctx, t.log, target, bell, time.Second, nil)
+	})
+	running.Go(func() { t.paced(ctx, videosPerSecond, func(time.Time) { t.add(); ring(bell) }) })
+	running.Go(func() {
+		var queries sync.WaitGroup
+		t.paced(ctx, queriesPerSecond, func(due time.Time) { queries.Go(func() { t.query(due) }) })
+		queries.Wait()
+	})
+	do()
+	cancel()
+	running.Wait()
+	if len(t.took) < queriesPerSecond {
+		t.b.Fatalf("%d queries were asked: too few to say anything", len(t.took))
+	}
+	slices.Sort(t.took)
+	return t.took[len(t.took)*99/100]
+}
+
+func ring(bell chan<- struct{}) {
+	select {
+	case bell <- struct{}{}:
+	default:
+	}
+}
+
+func (t *traffic) paced(ctx context.Context, perSecond int, do func(due time.Time)) {
+	tick := time.NewTicker(time.Second / time.Duration(perSecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case due := <-tick.C:
+			do(due)
+		}
+	}
+}
+
+func (t *traffic) add() {
+	t.mu.Lock()
+	t.added++
+	id := fmt.Sprintf("0190c0a0-0000-7000-8000-%012x", t.added)
+	t.mu.Unlock()
+	_, err := t.log.Append(context.WithoutCancel(t.b.Context()), domain.Commit{
+		ID: id, Stream: id, Time: time.Now(), Events: []domain.Event{domain.VideoCreated{
+			Owner: "local", Details: domain.Details{Title: "added " + t.words[0], Visibility: domain.Public}, Publish: domain.PublishAuto,
+		}},
+	})
+	if err != nil {
+		t.b.Error(err)
+	}
+}
+
+// query asks for a first page, or for a video that was there at first: it is never gone.
+func (t *traffic) query(due time.Time) {
+	var err error
+	if rand.IntN(2) == 0 {
+		_, err = t.catalog.Video(context.WithoutCancel(t.b.Context()), t.ids[rand.IntN(len(t.ids))])
+	} else {
+		q := projections.Query{Text: t.words[200+rand.IntN(5000)], Limit: 20}
+		_, err = t.catalog.Search(context.WithoutCancel(t.b.Context()), q)
+	}
+	took := time.Since(due)
+	if err != nil {
+		t.b.Errorf("a query failed, or met a catalog that is not whole: %v", err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.took = append(t.took, took)
+}
+
+// switched returns how long it takes from now on until the catalog is another generation.
+func (t *traffic) switched() time.Duration {
+	start := time.Now()
+	before, err := t.catalog.Stored(t.b.Context())
+	for now := before; err == nil && now.Generation == before.Generation && time.Since(start) < time.Minute; {
+		time.Sleep(time.Millisecond)
+		now, err = t.catalog.Stored(t.b.Context())
+	}
+	if err != nil {
+		t.b.Error(err)
+	}
+	return time.Since(start)
+}
+
+// BenchmarkRebuildUnderTraffic rebuilds the catalog from 1,000,000 events while 50 queries and 5 uploads a second go on,
+// in the same process. "p99_x" is the queries' p99 as a multiple of the p99 without the rebuild, in the same run.
+func BenchmarkRebuildUnderTraffic(b *testing.B) {
+	const videos, events = 50_000, 1_000_000
+	dir := b.TempDir()
+	rows := newBareCatalog(b, dir)
+	l := newLibrary()
+	var ids []domain.VideoID
+	writeLog(b, dir, l.commits(videos), func(e domain.Recorded) {
+		rows.add(e)
+		if e.Version == 1 {
+			ids = append(ids, e.VideoID())
+		}
+	})
+	rows.insert()
+	rows.finish(events)
+	log := openLog(b, dir)
+	t := &traffic{b: b, catalog: openCatalog(b, dir), log: log, words: l.words, ids: ids}
+	b.ResetTimer()
+	for range b.N {
+		alone := t.during(func() { time.Sleep(10 * time.Second) })
+		var took time.Duration
+		switching := make(chan time.Duration, 1)
+		beside := t.during(func() {
+			start := time.Now()
+			done, err := t.catalog.Rebuild(b.Context(), log, &projections.RebuildOptions{
+				Settled: func(context.Context) error { go func() { switching <- t.switched() }(); return nil },
+			})
+			took = time.Since(start)
+			if err != nil || !done.Equal() || done.New || done.Position < events {
+				b.Errorf("%+v, %v", done, err)
+			}
+		})
+		toSwitch := <-switching
+		b.Logf("queries: p99 %s alone, %s beside a rebuild of %s; switched in %s; %d videos were added", alone, beside, took, toSwitch, t.added)
+		b.ReportMetric(beside.Seconds()/alone.Seconds(), "p99_x")
+		b.ReportMetric(float64(beside.Microseconds())/1000, "p99_ms")
+		b.ReportMetric(float64(alone.Microseconds())/1000, "alone_p99_ms")
+		b.ReportMetric(float64(toSwitch.Microseconds())/1000, "switch_ms")
+		b.ReportMetric(events/took.Seconds(), "events/s")
+	}
+}
+
+// BenchmarkCatchUpAfterOutage catches up with 100,000 events, as a server does that was away, while queries and uploads go
+// on. "of_rebuild" is its speed as a part of a rebuild's, which has the machine for itself.
+func BenchmarkCatchUpAfterOutage(b *testing.B) {
+	const videos, outage = 15_000, 100_000
+	dir := b.TempDir()
+	l := newLibrary()
+	var ids []domain.VideoID
+	writeLog(b, dir, l.commits(videos), func(e domain.Recorded) {
+		if e.Version == 1 && len(ids) < videos/2 { // those that were there before the outage
+			ids = append(ids, e.VideoID())
+		}
+	})
+	log := openLog(b, dir)
+	head, err := log.Head(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	for range b.N {
+		catalog, err := sqlite.OpenCatalog(b.Context(), b.TempDir())
+		if err != nil {
+			b.Fatal(err)
+		}
+		target := projections.NewReadModel(projections.CatalogModel(), catalog)
+		if _, err := projections.CatchUp(b.Context(), log, target, projections.CatchUpOptions{Until: head - outage}); err != nil {
+			b.Fatal(err)
+		}
+		rebuild := measure(b, func() {
+			other := openCatalog(b, b.TempDir())
+			if done, err := other.Rebuild(b.Context(), log, nil); err != nil || done.Rows < videos {
+				b.Fatalf("%+v, %v", done, err)
+			}
+		})
+		var behind cost
+		t := &traffic{b: b, catalog: catalog, log: log, words: l.words, ids: ids}
+		t.during(func() { // its projector is what catches up
+			behind = measure(b, func() {
+				for {
+					at, err := catalog.Checkpoint(b.Context())
+					if err != nil {
+						b.Fatal(err)
+					}
+					if at >= head {
+						return
+					}
+					time.Sleep(5 * time.Millisecond)
+				}
+			})
+		})
+		if err := catalog.Close(); err != nil {
+			b.Fatal(err)
+		}
+		rate := outage / behind.wall.Seconds()
+		rebuilt := float64(head) / rebuild.wall.Seconds()
+		b.Logf("caught up in %s, rebuilt %d events in %s", behind, head, rebuild)
+		b.ReportMetric(rate, "events/s")
+		b.ReportMetric(rebuilt, "rebuild/s")
+		b.ReportMetric(rate/rebuilt, "of_rebuild")
+		head, _ = log.Head(b.Context())
+	}
+}
