@@ -219,14 +219,21 @@ func (d replayed) print(c *console) error {
 	return nil
 }
 
+// namedAtMost is how many keys of rows are named to people.
+const namedAtMost = 4
+
 func comparison(isNew bool, different []string, at domain.Position) string {
 	switch {
 	case isNew:
-		return "there was none of this version before"
+		return "nothing of this version to compare with"
 	case len(different) == 0:
 		return fmt.Sprintf("equal to the one in use at position %d", at)
 	}
-	return fmt.Sprintf("the one in use at position %d was wrong in %s", at, strings.Join(different, ", "))
+	some := strings.Join(different[:min(len(different), namedAtMost)], ", ")
+	if more := len(different) - namedAtMost; more > 0 {
+		some += fmt.Sprintf(" and at least %d more", more)
+	}
+	return fmt.Sprintf("the one in use at position %d was wrong in %s", at, some)
 }
 
 // verifyViews builds every read model and says what is wrong in those in use.

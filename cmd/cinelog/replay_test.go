@@ -183,7 +183,7 @@ func logWithVideos(t *testing.T, n int) (dir string, ids []domain.VideoID) {
 func TestReplayWithoutAServer(t *testing.T) {
 	t.Parallel()
 	dir, ids := logWithVideos(t, 3)
-	if out := cinelog(t, exitDone, "--data", dir, "replay", "all"); strings.Count(out, "there was none of this version before; switched") != 3 {
+	if out := cinelog(t, exitDone, "--data", dir, "replay", "all"); strings.Count(out, "nothing of this version to compare with; switched") != 3 {
 		t.Errorf("the first replay says:\n%s", out)
 	}
 	damage(t, dir, ids[1])
