@@ -70,26 +70,25 @@ const batchesPerSecond = 5
 
 // pacer spreads work over time. What was late is not caught up with.
 type pacer struct {
-	rate int
-	next time.Time
+	rate  int
+	timer *time.Timer // until the last batch may be followed by another one
 }
 
-// wait waits until the next batch may begin after n events.
+// wait waits after a batch of n events until the time of the one before it is over, and that of this one begins.
 func (p *pacer) wait(ctx context.Context, n int) error {
 	if p.rate <= 0 {
 		return nil
 	}
-	now := time.Now()
-	if p.next.Before(now.Add(-time.Second / batchesPerSecond)) {
-		p.next = now
+	takes := time.Duration(n) * time.Second / time.Duration(p.rate)
+	if p.timer == nil {
+		p.timer = time.NewTimer(takes)
+		return nil
 	}
-	p.next = p.next.Add(time.Duration(n) * time.Second / time.Duration(p.rate))
-	timer := time.NewTimer(p.next.Sub(now))
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-timer.C:
+	case <-p.timer.C:
+		p.timer.Reset(takes)
 		return nil
 	}
 }
@@ -140,19 +139,22 @@ type follower struct {
 
 	at    domain.Position
 	known bool // that target stands at at
-	asked time.Time
+	aged  <-chan time.Time
 }
 
 // follow catches up by atMost events, or all when 0, and returns where the target stands then, as far as that is known.
 func (f *follower) follow(
 	ctx context.Context, atMost int, advanced func(domain.Position),
 ) (at domain.Position, more bool, err error) {
-	if !f.known || time.Since(f.asked) >= checkpointAge {
+	select {
+	case <-f.aged:
 		f.known = false
+	default:
+	}
+	if !f.known {
 		if f.at, err = f.target.Checkpoint(ctx); err != nil {
 			return f.at, false, fmt.Errorf("read the checkpoint: %w", err)
 		}
-		f.asked = time.Now()
 	}
 	o := CatchUpOptions{Progress: advanced}
 	if atMost > 0 {
@@ -171,7 +173,9 @@ func Run(
 ) error {
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
-	f := follower{log: log, target: t}
+	aged := time.NewTicker(checkpointAge)
+	defer aged.Stop()
+	f := follower{log: log, target: t, aged: aged.C}
 	for {
 		at, _, err := f.follow(ctx, 0, advanced)
 		switch {

@@ -47,7 +47,7 @@ func (m *readModel[R]) Apply(ctx context.Context, events []domain.Recorded) (err
 	defer func() {
 		if p := recover(); p != nil { // a fault of this read model alone: it halts here, the others go on
 			clear(m.cached)
-			err = &Panic{Model: m.model.Name, Position: at, Value: p, Stack: debug.Stack()}
+			err = &PanicError{Model: m.model.Name, Position: at, Value: p, Stack: debug.Stack()}
 		}
 	}()
 	from, to := events[0].Position-1, events[len(events)-1].Position
@@ -119,15 +119,15 @@ func (m *readModel[R]) fold(events []domain.Recorded, at *domain.Position) (chan
 	return changed, drop
 }
 
-// Panic is the error of a model that panicked.
-type Panic struct {
+// PanicError is the error of a model that panicked.
+type PanicError struct {
 	Model    string
 	Position domain.Position // of the event that it had in hand; 0 for none
 	Value    any
 	Stack    []byte
 }
 
-func (p *Panic) Error() string {
+func (p *PanicError) Error() string {
 	if p.Position == 0 {
 		return fmt.Sprintf("%s panicked: %v", p.Model, p.Value)
 	}

@@ -30,7 +30,8 @@ type Runner struct {
 	Halted func(ctx context.Context, h Halt, err error)
 	// Renew builds the read model anew when the rows in use are of another version. ErrConflict: somebody else does.
 	Renew func(ctx context.Context) error
-	Now   func() time.Time
+	// Now is the clock; time.Now, which is not disturbed when the machine's clock is set back.
+	Now func() time.Time
 
 	follower follower
 	control  Control
@@ -63,6 +64,9 @@ func (r *Runner) CatchUp(ctx context.Context) {
 func (r *Runner) Run(ctx context.Context) error {
 	timer := time.NewTicker(r.Tick)
 	defer timer.Stop()
+	aged := time.NewTicker(checkpointAge)
+	defer aged.Stop()
+	r.follower.aged = aged.C
 	for {
 		next := r.round(ctx)
 		if next == outdated {
@@ -131,7 +135,7 @@ func (r *Runner) round(ctx context.Context) next {
 
 // ask learns what people have said. It is false as long as that is not known.
 func (r *Runner) ask(ctx context.Context) bool {
-	if !r.poked.Swap(false) && time.Since(r.read) < controlAge {
+	if !r.poked.Swap(false) && r.Now().Sub(r.read) < controlAge {
 		return true
 	}
 	c, err := r.Controls.Control(ctx, r.Name)
@@ -141,7 +145,7 @@ func (r *Runner) ask(ctx context.Context) bool {
 	if (r.halt != nil || r.stuck) && (c.Resumed != r.control.Resumed || len(c.Skips) != len(r.control.Skips)) {
 		r.halt, r.stuck = nil, false // it tries again
 	}
-	r.control, r.read = c, time.Now()
+	r.control, r.read = c, r.Now()
 	r.Skips.Set(c.Skips)
 	return true
 }
@@ -204,7 +208,7 @@ func (r *Runner) renew(ctx context.Context) next {
 		return wait
 	}
 	h := Halt{Since: r.Now(), Error: shortened(err)}
-	if p, ok := errors.AsType[*Panic](err); ok {
+	if p, ok := errors.AsType[*PanicError](err); ok {
 		h.Position = p.Position
 		if found, readErr := r.Log.ReadAfter(ctx, p.Position-1, 1); readErr == nil && len(found) == 1 {
 			h.Type, h.Video = domain.EventType(found[0].Event), found[0].VideoID()

@@ -83,7 +83,8 @@ func skipsAreKept(t *testing.T, open func() projections.Controls) {
 	}
 	must(t, c.Skip(t.Context(), "catalogs", projections.Skip{Position: 3, Reason: "another's", Time: moment}))
 	wantControl(t, open(), "catalog", projections.Control{Skips: []projections.Skip{
-		{Position: 9, Reason: "reason 1", Time: moment}, {Position: 10, Reason: "reason 3", Time: moment},
+		{Position: 9, Reason: "reason 1", Time: moment},
+		{Position: 10, Reason: "reason 3", Time: moment},
 		{Position: 1_000_000_007, Reason: "reason 0", Time: moment},
 	}})
 }

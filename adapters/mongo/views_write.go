@@ -3,7 +3,6 @@ package mongo
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -29,13 +28,6 @@ func (e *existing) add(key string) {
 		e.keys = map[string]bool{}
 	}
 	e.keys[key] = true
-}
-
-// forget is for rows that were deleted, which happens only where nobody else writes.
-func (e *existing) forget(prefix string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	maps.DeleteFunc(e.keys, func(key string, _ bool) bool { return strings.HasPrefix(key, prefix) })
 }
 
 func (e *existing) has(key string) bool {

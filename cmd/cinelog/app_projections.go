@@ -27,7 +27,7 @@ func (a *app) runner(p projected, bell chan struct{}, every time.Duration, advan
 func (a *app) halted(name string) func(context.Context, projections.Halt, error) {
 	return func(ctx context.Context, h projections.Halt, err error) {
 		log := a.log.With("projection", name, "position", h.Position, "type", h.Type, "video", h.Video, "error", err)
-		if p, ok := errors.AsType[*projections.Panic](err); ok {
+		if p, ok := errors.AsType[*projections.PanicError](err); ok {
 			log = log.With("stack", string(p.Stack))
 		}
 		log.ErrorContext(ctx, "a projection has halted at an event; the others go on")
@@ -103,7 +103,7 @@ func (a *app) whileNotPaused(name string, run func(ctx context.Context, skips *p
 				}
 				if cancel == nil && !now.Paused && ctx.Err() == nil {
 					var work context.Context
-					work, cancel = context.WithCancel(ctx) //nolint:gosec // it ends with ctx at the latest
+					work, cancel = context.WithCancel(ctx)
 					go func() { ended <- run(work, &skips) }()
 				}
 				said = now

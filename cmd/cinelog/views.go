@@ -116,13 +116,14 @@ func (s skipping) with(ctx context.Context, o *projections.RebuildOptions) (*pro
 	var skips projections.Skips
 	skips.Set(said.Skips)
 	with.Skip = skips.Has
+	positions := make([]domain.Position, len(said.Skips))
+	for i, s := range said.Skips {
+		positions[i] = s.Position
+	}
 	if vouch := with.Vouch; vouch != nil { // a build that has skipped others is another build
 		with.Vouch = func(ctx context.Context, upTo domain.Position) (string, error) {
 			text, err := vouch(ctx, upTo)
-			for _, s := range said.Skips {
-				text += fmt.Sprint(" -", s.Position)
-			}
-			return text, err
+			return fmt.Sprint(text, " without ", positions), err
 		}
 	}
 	with.Settled = func(ctx context.Context) error {
