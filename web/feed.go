@@ -77,13 +77,13 @@ func newFrame(r domain.Recorded) (*frame, error) {
 }
 
 // join adds a follower, to news that begin after head where nobody else follows; nil when there are too many.
-func (f *feed) join(ctx context.Context, who *eventStream, head domain.Position) *news {
+func (f *feed) join(ctx context.Context, who follower, head domain.Position) *news {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := f.current
 	if n == nil {
 		ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-		n = &news{begin: head, head: head, changed: make(chan struct{}), followers: map[*eventStream]struct{}{}, end: cancel}
+		n = &news{begin: head, head: head, changed: make(chan struct{}), followers: map[follower]struct{}{}, end: cancel}
 		f.current = n
 		go f.pump(ctx, n)
 	}
@@ -97,7 +97,7 @@ func (f *feed) join(ctx context.Context, who *eventStream, head domain.Position)
 }
 
 // leave takes a follower away; after the last one nobody reads the log.
-func (f *feed) leave(n *news, who *eventStream) {
+func (f *feed) leave(n *news, who follower) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n.mu.Lock()
@@ -183,12 +183,18 @@ func (f *feed) readBehind(ctx context.Context, after domain.Position, wants func
 	return frames, nil
 }
 
+// follower is somebody who is told of news.
+type follower interface {
+	// cut ends what keeps it waiting for a slow client, when the server stops.
+	cut()
+}
+
 // news are the newest events, and who follows them.
 type news struct {
 	end context.CancelFunc
 
 	mu        sync.Mutex
-	followers map[*eventStream]struct{}
+	followers map[follower]struct{}
 	kept      []*frame // those after begin, up to head, none left out
 	size      int
 	begin     domain.Position
@@ -222,6 +228,13 @@ func (n *news) after(at domain.Position) (frames []*frame, changed <-chan struct
 	}
 	skip := min(int(at-n.begin), len(n.kept))
 	return n.kept[skip:len(n.kept):len(n.kept)], n.changed, true
+}
+
+// first is the position after which events are kept.
+func (n *news) first() domain.Position {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.begin
 }
 
 func (n *news) cutAll() {

@@ -125,6 +125,8 @@ type getInput struct {
 	QueryHeaders
 	VideoPath
 
+	Wait        string `query:"wait" enum:"playable,ready,published" doc:"Answer as soon as the video is that far, has failed, or the time is over: status says which"`
+	Timeout     int    `query:"timeout" minimum:"1" maximum:"60" default:"30" doc:"Seconds to wait at most"`
 	IfNoneMatch string `header:"If-None-Match"`
 }
 
@@ -136,6 +138,9 @@ type getOutput struct {
 
 func (s *Server) get(ctx context.Context, in *getInput) (*getOutput, error) {
 	v, err := s.find(ctx, in.QueryHeaders, in.ID)
+	if err == nil && in.Wait != "" && !reached(v, in.Wait) {
+		v, err = s.await(ctx, in)
+	}
 	if err != nil {
 		return nil, err
 	}

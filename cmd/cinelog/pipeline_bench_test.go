@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -115,6 +116,14 @@ func benchClip(b *testing.B) string {
 
 func throughServer(b *testing.B, binary, clip string, args ...string) (first, wall, cpu time.Duration) {
 	b.Helper()
+	return throughServerTo(b, func(*benchServer, string) {}, binary, clip, args...)
+}
+
+// throughServerTo also has look look at what was made.
+func throughServerTo(
+	b *testing.B, look func(s *benchServer, id string), binary, clip string, args ...string,
+) (first, wall, cpu time.Duration) {
+	b.Helper()
 	s := startServer(b, binary, args...)
 	id := s.create("Big Buck Bunny")
 	s.send(id, clip)
@@ -124,6 +133,7 @@ func throughServer(b *testing.B, binary, clip string, args ...string) (first, wa
 	s.until(id, func(v answer) bool { return v.Status == "ready" })
 	wall = time.Since(start)
 	b.Log("what happened:" + s.timeline(b.Context(), id))
+	look(s, id)
 	return first, wall, s.stop()
 }
 
@@ -172,24 +182,83 @@ func throughFFmpeg(b *testing.B, clip string, seconds int) (wall, cpu time.Durat
 //
 //	cpu_of_separate          all rungs encoded
 //	cpu_of_separate_remuxed  with the source's own pictures as the top rung
+//	bytes_of_separate        bytes of all rungs encoded, as a part of those of the processes
+//	ssim_lost                how much less SSIM they have on the average, of the first 20 s of the first run
 func BenchmarkWork(b *testing.B) {
 	path := benchClip(b)
 	binary := buildServer(b)
-	var encoded, remuxed []float64
+	var encoded, remuxed, bytes []float64
+	var lost float64
 	for b.Loop() {
-		separate := separateEncodes(b, path)
-		_, _, all := throughServer(b, binary, path, "--remux", "never", "--ladder", "fixed")
+		dir := b.TempDir()
+		separate, size := separateEncodes(b, path, dir)
+		var ours int64
+		look := func(s *benchServer, id string) {
+			var made struct {
+				Renditions []struct {
+					Bytes int64 `json:"bytes"`
+				} `json:"renditions"`
+			}
+			if err := s.call(b.Context(), "GET", "/v1/videos/"+id, nil, &made); err != nil {
+				b.Fatal(err)
+			}
+			ours = 0
+			for _, r := range made.Renditions {
+				ours += r.Bytes
+			}
+			if len(encoded) == 0 {
+				lost = ssimLost(b, path, dir, s.server+"/play/"+id)
+			}
+		}
+		_, _, all := throughServerTo(b, look, binary, path, "--remux", "never", "--ladder", "fixed")
 		_, _, less := throughServer(b, binary, path, "--ladder", "fixed")
 		encoded = append(encoded, all.Seconds()/separate.Seconds())
 		remuxed = append(remuxed, less.Seconds()/separate.Seconds())
+		bytes = append(bytes, float64(ours)/float64(size))
 	}
 	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(lost, "ssim_lost")
 	reportMedian(b, encoded, "cpu_of_separate")
 	reportMedian(b, remuxed, "cpu_of_separate_remuxed")
+	reportMedian(b, bytes, "bytes_of_separate")
 }
 
-// separateEncodes makes each rung and the sound with a process of its own, and returns their CPU time.
-func separateEncodes(b *testing.B, path string) (cpu time.Duration) {
+// ssimLost is how much more SSIM the files of a folder have beside the source than the renditions of the same names that a
+// server plays.
+func ssimLost(b *testing.B, source, dir, play string) float64 {
+	b.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*p.mp4"))
+	if err != nil || len(files) == 0 {
+		b.Fatalf("nothing to compare: %v", err)
+	}
+	lost := 0.0
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".mp4")
+		lost += ssimBeside(b, file, source) - ssimBeside(b, play+"/"+name+".m3u8", source)
+	}
+	return lost / float64(len(files))
+}
+
+var averageSSIM = regexp.MustCompile(`Parsed_ssim.* All:([0-9.]+)`)
+
+func ssimBeside(b *testing.B, made, source string) float64 {
+	b.Helper()
+	out, err := exec.CommandContext(b.Context(), "ffmpeg", "-nostdin", "-hide_banner", "-t", "20", "-i", made, "-t", "20", "-i", source, "-filter_complex",
+		"[1:v][0:v]scale2ref=flags=bicubic[s][m];[s]setsar=1,settb=1/25,setpts=N[a];[m]setsar=1,settb=1/25,setpts=N[b];[a][b]ssim=shortest=1", "-f", "null", "-").CombinedOutput()
+	found := averageSSIM.FindSubmatch(out)
+	if err != nil || found == nil {
+		b.Fatalf("SSIM of %s: %v: %s", made, err, out)
+	}
+	value, err := strconv.ParseFloat(string(found[1]), 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return value
+}
+
+// separateEncodes makes each rung and the sound with a process of its own, and returns their CPU time and the bytes of the
+// rungs.
+func separateEncodes(b *testing.B, path, dir string) (cpu time.Duration, bytes int64) {
 	b.Helper()
 	plan := domain.PlanTranscode(domain.SourceInfo{Width: 1920, Height: 1080, FrameRate: domain.Rational{Num: 25, Den: 1}, Frames: 500})
 	run := func(args ...string) {
@@ -203,8 +272,13 @@ func separateEncodes(b *testing.B, path string) (cpu time.Duration) {
 	for _, r := range plan.Rungs {
 		run("-an", "-vf", fmt.Sprintf("scale=%d:%d:flags=bicubic,setsar=1,format=yuv420p", r.Width, r.Height),
 			"-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-profile:v", "high", "-g", gop, "-keyint_min", gop, "-sc_threshold", "0",
-			"-maxrate", strconv.Itoa(r.MaxRate), "-bufsize", strconv.Itoa(2*r.MaxRate), filepath.Join(b.TempDir(), r.Name+".mp4"))
+			"-maxrate", strconv.Itoa(r.MaxRate), "-bufsize", strconv.Itoa(2*r.MaxRate), filepath.Join(dir, r.Name+".mp4"))
+		info, err := os.Stat(filepath.Join(dir, r.Name+".mp4"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		bytes += info.Size()
 	}
-	run("-vn", "-c:a", "aac", "-b:a", "128000", "-ac", "2", "-ar", "48000", filepath.Join(b.TempDir(), "sound.mp4"))
-	return cpu
+	run("-vn", "-c:a", "aac", "-b:a", "128000", "-ac", "2", "-ar", "48000", filepath.Join(dir, "sound.mp4"))
+	return cpu, bytes
 }
