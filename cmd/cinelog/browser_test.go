@@ -188,6 +188,7 @@ func (b *tab) watchAsItIs(clip string) {
 	}
 	b.waitFor(fmt.Sprintf(`document.querySelector('video').currentTime > %f`, before+1))
 	b.mustPlay()
+	b.waitFor(`document.querySelectorAll('.strip:not([hidden]) button').length > 1`) // which are made after everything else
 }
 
 func (b *tab) readDocs() {

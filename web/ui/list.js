@@ -137,15 +137,15 @@ function update(card, video) {
   setText(card.meta, why || [day(video.created_at), video.source && size(video.source.bytes)].filter(Boolean).join(' · '));
   setText(card.tags, video.tags.slice(0, 4).map((tag) => `#${tag}`).join('  '));
   if (video.status === 'processing') {
-    card.unfollow ||= follow(video.id, (now) => {
+    card.unfollow ||= follow(video.id, (now, last) => {
       if (!now) {
         remove(video.id, card);
         return;
       }
-      if (now.status !== 'processing') card.unfollow = null;
+      if (last) card.unfollow = null;
       update(card, now);
-    });
-  } else {
+    }, true);
+  } else if (video.status !== 'ready' || video.playback?.storyboard) {
     unfollow(card);
   }
 }

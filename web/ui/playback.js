@@ -3,21 +3,23 @@
 import {announce, button, el} from './dom.js';
 import {seekStrip} from './storyboard.js';
 
-/** play puts a player on the stage and returns a function that takes it away. */
+/** play puts a player on the stage and returns a function that takes it away, and has others: scenes shows them, as soon as they are there. */
 export function play(stage, quality, sound, video) {
   const element = el('video', {controls: true, playsInline: true, autoplay: true, 'aria-label': video.title});
   const [shape] = video.renditions;
   if (shape) element.style.aspectRatio = `${shape.width} / ${shape.height}`; // so that nothing moves when it loads
   if (video.playback.poster) element.poster = video.playback.poster;
   const trouble = el('p', {className: 'trouble bad', role: 'alert', hidden: true});
-  const strip = seekStrip(element, video);
-  stage.replaceChildren(element, strip, trouble);
+  const strip = seekStrip(element);
+  stage.replaceChildren(element, strip.list, trouble);
   const {Hls} = window;
   if (!Hls?.isSupported()) {
     element.src = video.playback.hls;
     quality.parentElement.remove();
     sound.parentElement.remove();
-    return () => { element.removeAttribute('src'); element.load(); };
+    const end = () => { element.removeAttribute('src'); element.load(); };
+    end.scenes = strip.show;
+    return end;
   }
   const hls = new Hls();
   hls.on(Hls.Events.MANIFEST_PARSED, () => choices(hls, quality));
@@ -52,6 +54,7 @@ export function play(stage, quality, sound, video) {
     hls.once(Hls.Events.MANIFEST_PARSED, () => hls.startLoad(at));
   };
   const stop = () => hls.destroy();
+  stop.scenes = strip.show;
   /**
    * more says that the video is complete: a source that was played as it is has other qualities by then, and other tracks of
    * sound. They are loaded when somebody wants to choose, or when the network is too slow for this quality; until then nothing

@@ -45,7 +45,7 @@ export async function show(id, focus) {
       whole = true;
       stopPlaying.more?.(video);
     }
-    if (!playing) placeholder(view, video);
+    if (playing) stopPlaying.scenes(video); else placeholder(view, video);
     if (version !== video.version) {
       const first = !version;
       version = video.version;
@@ -56,7 +56,7 @@ export async function show(id, focus) {
       if (first) events().catch(() => later(`events of ${id}`, events)); else later(`events of ${id}`, events);
     }
   };
-  const track = () => { unfollow = follow(id, update); };
+  const track = () => { unfollow = follow(id, update, true); };
   view.encode = async () => {
     await call('POST', `/v1/videos/${id}/transcode`);
     track();
@@ -66,7 +66,7 @@ export async function show(id, focus) {
     if (gone) return;
     update(video);
     if (focus) view.title.focus();
-    if (video.status === 'processing') track();
+    if (video.status === 'processing' || (video.status === 'ready' && !video.playback?.storyboard)) track();
   } catch (err) {
     if (gone) return;
     if (err.status === 404) missing(view); else if (err.passing) track(); else setText(view.message, err.message);

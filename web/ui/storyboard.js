@@ -3,11 +3,13 @@ import {clock, el} from './dom.js';
 
 const SHOWN = 100;
 
-/** seekStrip makes the strip; it stays hidden as long as the video has no storyboard. */
-export function seekStrip(element, video) {
+/** seekStrip makes the strip and a function that fills it; it stays hidden as long as the video has no storyboard. */
+export function seekStrip(element) {
   const list = el('div', {className: 'strip', role: 'group', 'aria-label': 'Scenes', hidden: true});
-  fill(list, element, video).catch(() => { /* the player does without */ });
-  return list;
+  const show = (video) => {
+    if (list.hidden) fill(list, element, video).catch(() => { /* the player does without */ });
+  };
+  return {list, show};
 }
 
 async function fill(list, element, video) {
@@ -16,7 +18,7 @@ async function fill(list, element, video) {
   const answer = await fetch(storyboard);
   if (!answer.ok) return;
   const tiles = parse(await answer.text());
-  if (!tiles.length) return;
+  if (!tiles.length || !list.hidden) return;
   list.replaceChildren(...tiles.slice(0, SHOWN).map((tile) => {
     const picture = el('img', {src: image, alt: '', width: tile.w, height: tile.h});
     picture.style.objectPosition = `-${tile.x}px -${tile.y}px`;

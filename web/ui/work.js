@@ -3,7 +3,8 @@
 import {get} from './api.js';
 
 const SECOND = 1000;
-const followers = new Set(); // {id, tell}
+const PATIENCE = 30; // asks for a video that is ready and has no pictures of its scenes yet; some never have
+const followers = new Set(); // {id, tell, previews, late}
 const missing = []; // ids that the list of videos in work did not have: done, or gone
 const queue = new Map(); // other questions, by name
 let pause = SECOND; // grows while the server does not answer
@@ -12,11 +13,11 @@ let timer = 0;
 let asking = false;
 
 /**
- * follow calls tell with the video as it is now, until it is ready or has failed; with null when it is gone.
- * It returns a function that ends that.
+ * follow calls tell with the video as it is now and whether that is the last time: until the video is ready (with its previews,
+ * where they are wanted) or has failed; with null when it is gone. It returns a function that ends that.
  */
-export function follow(id, tell) {
-  const follower = {id, tell};
+export function follow(id, tell, previews = false) {
+  const follower = {id, tell, previews, late: 0};
   followers.add(follower);
   schedule();
   return () => followers.delete(follower);
@@ -73,9 +74,17 @@ async function ask() {
 
 function tell(id, video) {
   for (const follower of [...followers].filter((f) => f.id === id)) {
-    if (!video || video.status === 'ready' || video.status === 'failed') followers.delete(follower);
-    follower.tell(video);
+    const last = !video || video.status === 'failed' || (video.status === 'ready' && settled(video, follower));
+    if (last) followers.delete(follower);
+    follower.tell(video, last);
   }
+}
+
+/** settled says whether a video that is ready will not become more. */
+function settled(video, follower) {
+  if (!follower.previews || video.playback?.storyboard) return true;
+  follower.late += 1;
+  return follower.late > PATIENCE;
 }
 
 document.addEventListener('visibilitychange', () => {
