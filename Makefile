@@ -7,7 +7,7 @@ GOTESTSUM = $(TOOL) gotestsum
 LINT      = $(TOOL) golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-aws run test test-long lint bench bench-transcode fuzz cover
+.PHONY: help build demo demo-aws run test test-long generate lint bench bench-transcode fuzz cover
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ fuzz: ## each fuzz test for FUZZTIME (30s)
 	@$(GO) test ./adapters/ffmpeg -run '^$$' -fuzz FuzzFragments -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	@$(GO) test ./adapters/ffmpeg -run '^$$' -fuzz FuzzSampleTables -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
 	@$(GO) test ./adapters/streamcheck -run '^$$' -fuzz FuzzPresentation -fuzztime $(FUZZTIME) -fuzzminimizetime 10x
+
+generate: ## write docs/events anew: the schemas of all events, and asyncapi.yaml
+	@$(GO) generate ./adapters/eventdocs
 
 lint: ## the linters, with the dependency rule
 	@$(LINT) run ./...

@@ -149,3 +149,6 @@ func EventTypes() []string {
 		"video.caption_removed.v1", "video.deleted.v1",
 	}
 }
+
+// EventSchemaID returns the name of the JSON Schema of a type's data, which docs/events has in a file of the type's name.
+func EventSchemaID(eventType string) string { return "urn:cinelog:event:" + eventType }

@@ -17,7 +17,7 @@ import (
 type eventsCmd struct {
 	Tail  eventsTailCmd  `cmd:"" help:"Print events as they come; --after 0 starts from the first."`
 	Show  eventsShowCmd  `cmd:"" help:"Print the history of one video."`
-	Types eventsTypesCmd `cmd:"" help:"List the types of events, as they stand in the log and on the bus."`
+	Types eventsTypesCmd `cmd:"" help:"List the types of events, as they stand in the log and on the bus, with their schemas."`
 
 	Export eventsExportCmd `cmd:"" help:"Write the log to a file, to carry it elsewhere or to keep it."`
 	Import eventsImportCmd `cmd:"" help:"Put a file of export into a log that is empty or has a part of it; positions stay."`
@@ -102,10 +102,23 @@ func (e eventsShowCmd) Run(ctx context.Context, c *console) error {
 
 type eventsTypesCmd struct{}
 
+// Help is what --help says beside the list of flags.
+func (eventsTypesCmd) Help() string {
+	return `Beside each type stands the $id of the JSON Schema of its data; docs/events has the schemas, and asyncapi.yaml.`
+}
+
 // Run lists the types.
-func (eventsTypesCmd) Run(c *console) error { //nolint:unparam // kong wants an error
+func (eventsTypesCmd) Run(c *console) error {
 	for _, t := range domain.EventTypes() {
-		c.printf("%s\n", t)
+		if !c.json {
+			c.printf("%-34s %s\n", t, domain.EventSchemaID(t))
+			continue
+		}
+		b, err := json.Marshal(map[string]string{"type": t, "schema": domain.EventSchemaID(t)})
+		if err != nil {
+			return err
+		}
+		c.printf("%s\n", b)
 	}
 	return nil
 }
