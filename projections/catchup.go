@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/cinelog/cinelog/domain"
@@ -15,6 +16,8 @@ type CatchUpOptions struct {
 	Until    domain.Position       // the last event to apply; the head when 0
 	Progress func(domain.Position) // called after every batch
 	Rate     int                   // events per second at most; as fast as it goes when 0
+	// ByTurns reads and applies by turns, on one CPU, which leaves the others to those who wait for an answer.
+	ByTurns bool
 }
 
 const defaultBatch = 1000
@@ -41,12 +44,11 @@ func catchUp(ctx context.Context, log Log, t Target, at domain.Position, o Catch
 	}
 	pace := pacer{rate: o.Rate}
 	ctx, cancel := context.WithCancel(ctx)
-	reading := readAhead(ctx, log, at, o)
-	defer func() { // the reader ends before CatchUp does
-		cancel()
-		for range reading {
-		}
-	}()
+	defer cancel()
+	reading := read(ctx, log, at, o)
+	if !o.ByTurns {
+		reading = ahead(ctx, reading)
+	}
 	for b := range reading {
 		if b.err != nil {
 			return at, fmt.Errorf("read the log after %d: %w", at, b.err)
@@ -98,11 +100,9 @@ type batch struct {
 	err    error
 }
 
-// readAhead sends the batches after a position until the head, an error or the end of ctx.
-func readAhead(ctx context.Context, log Log, after domain.Position, o CatchUpOptions) <-chan batch {
-	batches := make(chan batch, 1) // one in work, one that waits, one that is being read: reader and writer rarely wait
-	go func() {
-		defer close(batches)
+// read gives the batches after a position until the head, or an error.
+func read(ctx context.Context, log Log, after domain.Position, o CatchUpOptions) iter.Seq[batch] {
+	return func(yield func(batch) bool) {
 		for o.Until == 0 || after < o.Until {
 			limit := o.Batch
 			if o.Until > 0 {
@@ -112,18 +112,41 @@ func readAhead(ctx context.Context, log Log, after domain.Position, o CatchUpOpt
 			if err == nil && len(events) == 0 {
 				return
 			}
-			select {
-			case batches <- batch{events, err}:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil || len(events) < limit { // the head was there; who is woken again looks again
+			if !yield(batch{events, err}) || err != nil || len(events) < limit { // the head was there; who is woken again looks again
 				return
 			}
 			after = events[len(events)-1].Position
 		}
-	}()
-	return batches
+	}
+}
+
+// ahead reads the next batches while one is in work. Whoever stops taking them must end ctx soon: the reader ends before
+// the sequence does.
+func ahead(ctx context.Context, batches iter.Seq[batch]) iter.Seq[batch] {
+	return func(yield func(batch) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		c := make(chan batch, 1) // one in work, one that waits, one that is being read: reader and writer rarely wait
+		go func() {
+			defer close(c)
+			for b := range batches {
+				select {
+				case c <- b:
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+		defer func() {
+			cancel()
+			for range c {
+			}
+		}()
+		for b := range c {
+			if !yield(b) {
+				return
+			}
+		}
+	}
 }
 
 // checkpointAge is how long a follower goes on from where it has brought its target, before it asks again where that

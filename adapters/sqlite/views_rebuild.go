@@ -72,7 +72,7 @@ type build[R any] struct {
 // catchUp brings next to a position, which is not 0.
 func (b *build[R]) catchUp(ctx context.Context, until domain.Position) error {
 	_, err := projections.CatchUp(ctx, b.log, b.target, projections.CatchUpOptions{
-		Batch: rebuildBatch, Until: until, Progress: b.o.Progress, Rate: b.o.Rate,
+		Batch: rebuildBatch, Until: until, Progress: b.o.Progress, Rate: b.o.Rate, ByTurns: b.o.ByTurns,
 	})
 	return err
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -74,6 +75,7 @@ func (r replayCmd) Run(ctx context.Context, c *console) error {
 		names = readModels()
 	}
 	doing := &replaying{log: log, views: views}
+	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, behindServers) // where that is not allowed it only disturbs more
 	var different []string
 	for _, name := range names {
 		done, err := r.replay(ctx, c, doing, name)
@@ -98,6 +100,9 @@ func (r replayCmd) Run(ctx context.Context, c *console) error {
 	}
 	return nil
 }
+
+// behindServers is the niceness of a replay: a server on the same machine comes first.
+const behindServers = 10
 
 func (r replayCmd) goesOn() string {
 	if r.DryRun || r.Verify || r.Rollback {

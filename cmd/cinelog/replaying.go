@@ -28,6 +28,8 @@ type replaying struct {
 		commands.CommitReader
 	}
 	views views
+	// beside says that this process answers queries meanwhile.
+	beside bool
 
 	once    sync.Once
 	program string // a hash of this program: another one may make other rows of the same events
@@ -66,7 +68,7 @@ func (r *replaying) run(
 	}
 	var telling sync.WaitGroup
 	o := &projections.RebuildOptions{
-		Rate: replay.Rate, Vouch: r.vouch, Fresh: fresh,
+		Rate: replay.Rate, Vouch: r.vouch, Fresh: fresh, ByTurns: r.beside,
 		Progress: func(p domain.Position) { at.Store(int64(p)) },
 		Resumed:  func(p domain.Position) { at.Store(int64(p)); resumed.Store(int64(p)) },
 		Begun: func() {
