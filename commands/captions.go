@@ -14,15 +14,11 @@ const captionsPiece = "captions"
 // captions takes the captions out of a source and records all of them together. A video is as well without them.
 func (w *Worker) captions(ctx context.Context, t Task) (err error) {
 	needed := func(v domain.Video) error { return v.NeedsCaptions(t.Attempt) }
-	v, err := w.wanted(ctx, t, needed)
+	v, path, release, err := w.wantedSource(ctx, t, needed)
 	if err != nil {
 		return err
 	}
-	path, closeSource, err := w.source(ctx, v)
-	if err != nil {
-		return err
-	}
-	defer closeSource()
+	defer release()
 	out, err := newStoring(w.Service.Blobs, t, captionsPiece)
 	if err != nil {
 		return err

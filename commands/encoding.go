@@ -20,11 +20,7 @@ func (w *Worker) chunk(ctx context.Context, t Task) (err error) {
 		return err
 	}
 	defer release()
-	v, err = w.wanted(ctx, t, needed) // it may have taken long to get here
-	if err != nil {
-		return err
-	}
-	path, closeSource, err := w.source(ctx, v)
+	v, path, closeSource, err := w.wantedSource(ctx, t, needed) // it may have taken long to get here
 	if err != nil {
 		return err
 	}

@@ -58,15 +58,11 @@ func (w *Worker) remux(ctx context.Context, t Task) error {
 }
 
 func (w *Worker) track(ctx context.Context, t Task, tr track) (err error) {
-	v, err := w.wanted(ctx, t, tr.needed)
+	v, path, release, err := w.wantedSource(ctx, t, tr.needed)
 	if err != nil {
 		return err
 	}
-	path, closeSource, err := w.source(ctx, v)
-	if err != nil {
-		return err
-	}
-	defer closeSource()
+	defer release()
 	out, err := newStoring(w.Service.Blobs, t, tr.name)
 	if err != nil {
 		return err

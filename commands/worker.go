@@ -176,11 +176,7 @@ func (w *Worker) inspect(ctx context.Context, t Task) error {
 		_, err := v.RecordInspection(t.Attempt, domain.SourceInfo{})
 		return err
 	}
-	v, err := w.wanted(ctx, t, wanted)
-	if err != nil {
-		return err
-	}
-	path, release, err := w.source(ctx, v)
+	v, path, release, err := w.wantedSource(ctx, t, wanted)
 	if err != nil {
 		return err
 	}
@@ -199,11 +195,7 @@ func (w *Worker) inspect(ctx context.Context, t Task) error {
 // measure sees which rungs add something. What cannot be measured gets all of them.
 func (w *Worker) measure(ctx context.Context, t Task) (err error) {
 	needed := func(v domain.Video) error { return v.NeedsMeasure(t.Attempt) }
-	v, err := w.wanted(ctx, t, needed)
-	if err != nil {
-		return err
-	}
-	path, release, err := w.source(ctx, v)
+	v, path, release, err := w.wantedSource(ctx, t, needed)
 	if err != nil {
 		return err
 	}
@@ -232,6 +224,16 @@ func (w *Worker) wanted(ctx context.Context, t Task, check func(domain.Video) er
 		return v, err
 	}
 	return v, check(v)
+}
+
+// wantedSource also gives the video's source as a file, for as long as release is not called.
+func (w *Worker) wantedSource(
+	ctx context.Context, t Task, check func(domain.Video) error,
+) (v domain.Video, path string, release func(), err error) {
+	if v, err = w.wanted(ctx, t, check); err == nil {
+		path, release, err = w.source(ctx, v)
+	}
+	return v, path, release, err
 }
 
 // source gives a video's source as a file for as long as release is not called.

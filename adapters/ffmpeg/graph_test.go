@@ -13,8 +13,10 @@ import (
 func TestSizesAreMadeFromTheNextLargerOne(t *testing.T) {
 	t.Parallel()
 	rungs := []domain.Rung{
-		{Name: "720p", Width: 1280, Height: 720}, {Name: "360p", Width: 640, Height: 360},
-		{Name: "720p-hevc", Width: 1280, Height: 720}, {Name: "480p-hevc", Width: 854, Height: 480},
+		{Name: "720p", Width: 1280, Height: 720},
+		{Name: "360p", Width: 640, Height: 360},
+		{Name: "720p-hevc", Width: 1280, Height: 720},
+		{Name: "480p-hevc", Width: 854, Height: 480},
 	}
 	const want = ";[f0]scale=1280:720:flags=bicubic:out_color_matrix=bt709:out_range=tv,setsar=1,format=yuv420p,split=3[v0][v2][f1]" +
 		";[f1]scale=854:480:flags=bicubic,setsar=1,split=2[v3][f2]" +

@@ -61,7 +61,7 @@ func TestADeletedVideoIsNotEncodedFurther(t *testing.T) {
 			if err == nil && !d.IsDir() && strings.Contains(path, v.ID) {
 				found = path
 			}
-			return nil //nolint:nilerr // what goes meanwhile is what this waits for
+			return nil // what goes meanwhile is what this waits for
 		})
 		if err != nil {
 			t.Fatal(err)
