@@ -39,7 +39,8 @@ type View struct {
 // Provision creates the collections and indexes that are missing, and returns what it did, in words, or with dryRun
 // what it would do. Doing it again does nothing. The server needs it once, and again after an upgrade; starting says so.
 func (d *DB) Provision(ctx context.Context, dryRun bool, more ...View) ([]string, error) {
-	done, err := d.provision(ctx, dryRun, collection{name: metaCollection}, logCollection(), factsCollection(), operationsCollection())
+	done, err := d.provision(ctx, dryRun, collection{name: metaCollection}, logCollection(), factsCollection(), operationsCollection(),
+		endpointsCollection(), cursorsCollection(), deliveriesCollection())
 	if err == nil {
 		var made []string
 		made, err = d.provisionFormat(ctx, dryRun)
