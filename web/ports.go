@@ -8,6 +8,7 @@ import (
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
+	"github.com/cinelog/cinelog/webhooks"
 )
 
 // Commands is the write side. commands.Service is one. An error wraps one of the kinds in domain/errors.go, or is a
@@ -52,3 +53,18 @@ type Analytics interface {
 	// Summary sums the UTC days up that begin in [from, to), oldest first, without the days on which nothing happened.
 	Summary(ctx context.Context, from, to time.Time) ([]projections.Day, error)
 }
+
+// Webhooks manages who is told of events. webhooks.Service is one, and says more.
+type Webhooks interface {
+	Create(ctx context.Context, n webhooks.NewEndpoint) (e webhooks.Endpoint, secret string, err error)
+	Endpoint(ctx context.Context, id string) (webhooks.Endpoint, error)
+	Endpoints(ctx context.Context) ([]webhooks.Endpoint, error)
+	Change(ctx context.Context, id string, c webhooks.Change) (webhooks.Endpoint, error)
+	Remove(ctx context.Context, id string) error
+	Rotate(ctx context.Context, id string) (e webhooks.Endpoint, secret string, err error)
+	Deliveries(ctx context.Context, id string, status webhooks.Status, before domain.Position, limit int) ([]webhooks.Delivery, error)
+	Redeliver(ctx context.Context, id, delivery string) error
+	RedeliverFrom(ctx context.Context, id string, from domain.Position) error
+}
+
+var _ Webhooks = (*webhooks.Service)(nil)

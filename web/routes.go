@@ -34,6 +34,15 @@ func New(server Server) http.Handler {
 	huma.Register(api, op("unpublish-video", "POST", video+"/unpublish", 200, "Take a publication back"), s.unpublish)
 	huma.Register(api, op("transcode-video", "POST", video+"/transcode", 202, "Transcode again", 409), s.transcode)
 	huma.Register(api, file(op("follow-events", "GET", "/v1/events", 200, "Follow the events of all videos, as server-sent events", 422, 503), "text/event-stream"), s.follow)
+	const webhook = "/v1/webhooks/{id}"
+	huma.Register(api, body(op("create-webhook", "POST", "/v1/webhooks", 201, "Be told of events", 409)), s.createWebhook)
+	huma.Register(api, op("list-webhooks", "GET", "/v1/webhooks", 200, "List who is told of events"), s.listWebhooks)
+	huma.Register(api, op("get-webhook", "GET", webhook, 200, "Get an endpoint"), s.getWebhook)
+	huma.Register(api, body(op("change-webhook", "PATCH", webhook, 200, "Change an endpoint")), s.changeWebhook)
+	huma.Register(api, op("delete-webhook", "DELETE", webhook, 204, "Tell an endpoint no more"), s.removeWebhook)
+	huma.Register(api, op("rotate-webhook-secret", "POST", webhook+"/secret", 200, "Give an endpoint a new secret; the one before signs for 24 h more"), s.rotateWebhook)
+	huma.Register(api, op("list-deliveries", "GET", webhook+"/deliveries", 200, "List what an endpoint was told, newest first"), s.listDeliveries)
+	huma.Register(api, body(op("redeliver", "POST", webhook+"/redeliver", 202, "Tell an endpoint again")), s.redeliver)
 	huma.Register(api, op("get-summary", "GET", "/v1/analytics/summary", 200, "Get figures about everything"), s.summary)
 
 	huma.Register(api, file(op("play", "GET", "/play/{id}/master.m3u8", 200, "Multivariant playlist", 403), hls), s.master)

@@ -23,6 +23,7 @@ type Server struct {
 	Manifest  func(p projections.Playback, uri func(domain.Blob) string) ([]byte, error)
 	Media     Media
 	Analytics Analytics
+	Webhooks  Webhooks
 	// Events is the log, for those who follow it. Appended may tell that it has grown, and EventsTick is how long news wait
 	// where nothing tells (1 s when 0); nobody looks while nobody follows.
 	Events     projections.Log

@@ -15,10 +15,12 @@ import (
 
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
 	"github.com/cinelog/cinelog/adapters/messaging"
+	"github.com/cinelog/cinelog/adapters/webhook"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
 	"github.com/cinelog/cinelog/web"
+	"github.com/cinelog/cinelog/webhooks"
 )
 
 // The flow, and the order in which openApp puts it together:
@@ -47,6 +49,7 @@ type config struct {
 	hosts    []string
 	cpus     int             // to encode with; all that the machine has when 0
 	encoding domain.Encoding // for videos that ask for no other
+	private  bool            // webhooks may go to this machine and its networks, too
 	log      *slog.Logger
 
 	// What becomes of messages; each has a default when 0.
@@ -61,6 +64,7 @@ const (
 	roleProjector  = "projector"  // keeps the read models up to date
 	roleTranscoder = "transcoder" // decides on the pipeline, and encodes
 	roleAnalytics  = "analytics"  // counts
+	roleWebhooks   = "webhooks"   // tells others of events
 )
 
 // does tells whether this process has one of the roles.
@@ -95,6 +99,9 @@ type app struct {
 	views    views
 	fresh    web.Freshness
 	admin    *admin
+	hooks    *webhooks.Service // nil without the roles api and webhooks
+	sender   *webhook.Sender
+	rehook   chan struct{}       // rung when this process changes an endpoint
 	pokes    map[string][]func() // has what follows the log ask at once what people have said about it
 }
 
@@ -140,6 +147,11 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 		},
 	}
 	a.fresh = stored{a.views}
+	if cfg.does(roleAPI, roleWebhooks) {
+		if err := a.openWebhooks(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for _, role := range []struct {
 		name string
 		add  func(context.Context) error
@@ -148,6 +160,7 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 		{roleTranscoder, a.addTranscoder},
 		{roleProjector, a.addProjector},
 		{roleAnalytics, a.addAnalytics},
+		{roleWebhooks, a.addWebhooks},
 		{roleAPI, a.addAPI},
 	} {
 		if cfg.does(role.name) {
@@ -244,7 +257,7 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		Analytics: a.views.figures, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
 		Frames: frames, Projections: a.admin,
-		Events: a.eventLog, Appended: appended, EventsTick: every, Stopping: stopping,
+		Webhooks: a.hooks, Events: a.eventLog, Appended: appended, EventsTick: every, Stopping: stopping,
 	}))
 	a.server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))
 	return nil

@@ -13,11 +13,12 @@ import (
 )
 
 type serveCmd struct {
-	Listen string   `help:"Address to serve on; loopback only, until there are keys." default:"127.0.0.1:8080" env:"CINELOG_LISTEN"`
-	Roles  []string `help:"What this process does: api, relay, projector, transcoder, analytics (default: all)." env:"CINELOG_ROLES" enum:"api,relay,projector,transcoder,analytics" placeholder:"ROLE"`
-	Host   []string `help:"Names, beside the address, under which the server may be asked; * for any." env:"CINELOG_HOSTS"`
-	CPUs   int      `name:"cpus" help:"How many CPUs to encode with (default: all)." env:"CINELOG_CPUS" placeholder:"N"`
-	Debug  bool     `help:"Log more." env:"CINELOG_DEBUG"`
+	Listen          string   `help:"Address to serve on; loopback only, until there are keys." default:"127.0.0.1:8080" env:"CINELOG_LISTEN"`
+	Roles           []string `help:"What this process does: api, relay, projector, transcoder, analytics, webhooks (default: all)." env:"CINELOG_ROLES" enum:"api,relay,projector,transcoder,analytics,webhooks" placeholder:"ROLE"`
+	Host            []string `help:"Names, beside the address, under which the server may be asked; * for any." env:"CINELOG_HOSTS"`
+	CPUs            int      `name:"cpus" help:"How many CPUs to encode with (default: all)." env:"CINELOG_CPUS" placeholder:"N"`
+	WebhooksPrivate bool     `help:"Let webhooks go to addresses of this machine and its networks too, and over plain http: for intranets and tests." env:"CINELOG_WEBHOOKS_PRIVATE"`
+	Debug           bool     `help:"Log more." env:"CINELOG_DEBUG"`
 
 	Profile   string   `help:"How much work an encode may be for the bytes that it saves: fast, balanced or small. A video may ask for another one, as for all that follows." default:"fast" enum:"fast,balanced,small" env:"CINELOG_PROFILE"`
 	Codecs    []string `help:"Codecs to encode to: avc, and hevc and av1 beside it." default:"avc" enum:"avc,hevc,av1" env:"CINELOG_CODECS"`
@@ -45,7 +46,7 @@ func (s serveCmd) Run(ctx context.Context, c *console) error {
 	}
 	a, err := openApp(ctx, config{
 		places: c.places, encoding: encoding, roles: s.Roles, hosts: s.Host, listen: s.Listen, log: newLog(c, level),
-		cpus: s.CPUs, lease: s.Lease, tries: s.Tries,
+		cpus: s.CPUs, private: s.WebhooksPrivate, lease: s.Lease, tries: s.Tries,
 	})
 	if err != nil {
 		return err

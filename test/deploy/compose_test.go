@@ -88,7 +88,7 @@ func TestCompose(t *testing.T) {
 			t.Errorf("%s: %d services build %s, want 1", name, built[image], image)
 		}
 	}
-	for role, least := range map[string]int{"api": 2, "relay": 1, "projector": 1, "transcoder": 2, "analytics": 1} {
+	for role, least := range map[string]int{"api": 2, "relay": 1, "projector": 1, "transcoder": 2, "analytics": 1, "webhooks": 1} {
 		if roles[role] < least {
 			t.Errorf("%d containers are %s, want %d", roles[role], role, least)
 		}

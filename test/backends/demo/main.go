@@ -129,7 +129,7 @@ func (d *demo) startProcesses(ctx context.Context) (apis []string, err error) {
 	}
 	d.tell("Provisioned: the database's indexes, a topic, queues with dead letters, a bucket.")
 	d.tell("Starting five processes:")
-	for _, roles := range []string{"api", "api", "relay,projector,analytics", "transcoder", "transcoder"} {
+	for _, roles := range []string{"api", "api", "relay,projector,analytics,webhooks", "transcoder", "transcoder"} {
 		listen := "127.0.0.1:0"
 		if len(d.all) == 0 && free(ctx, d.listen) {
 			listen = d.listen
