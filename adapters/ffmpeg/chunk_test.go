@@ -35,8 +35,14 @@ func smallPlan(s domain.SourceInfo) domain.Plan {
 
 func encodeAll(t *testing.T, e *ffmpeg.Encoder, path string, s domain.SourceInfo, p domain.Plan) *recorder {
 	t.Helper()
+	return encodeChunks(t, e, path, s, p, len(p.Chunks))
+}
+
+// encodeChunks encodes the first n chunks of a plan.
+func encodeChunks(t *testing.T, e *ffmpeg.Encoder, path string, s domain.SourceInfo, p domain.Plan, n int) *recorder {
+	t.Helper()
 	all := newRecorder()
-	for i, c := range p.Chunks {
+	for i, c := range p.Chunks[:n] {
 		r := newRecorder()
 		// The number of threads differs on purpose: it must not show.
 		job := commands.ChunkJob{Path: path, Source: s, Plan: p, Chunk: i, Poster: i == 0, Threads: i % 3}

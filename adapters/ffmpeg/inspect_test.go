@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +26,10 @@ func newEncoder(t *testing.T, opts ffmpeg.Options) *ffmpeg.Encoder {
 }
 
 // mediaFile is one line of the manifest of the real files.
-type mediaFile struct{ path, name, expectation string }
+type mediaFile struct {
+	path, name, expectation string
+	seconds                 float64 // as its header tells
+}
 
 func mediaFiles(t *testing.T) []mediaFile {
 	t.Helper()
@@ -41,20 +46,23 @@ func mediaFiles(t *testing.T) []mediaFile {
 	var files []mediaFile
 	lines := bufio.NewScanner(f)
 	lines.Buffer(nil, 1<<20)
-	for column := -1; lines.Scan(); {
+	var columns []string
+	for lines.Scan() {
 		cells := strings.Split(lines.Text(), "\t")
-		if column < 0 {
-			for i, c := range cells {
-				if c == "expectation" {
-					column = i
-				}
-			}
-			if column < 0 {
-				t.Fatal("the manifest has no column named expectation")
-			}
+		if columns == nil {
+			columns = cells
 			continue
 		}
-		files = append(files, mediaFile{path: filepath.Join(dir, cells[0]), name: cells[0], expectation: cells[column]})
+		cell := func(column string) string {
+			i := slices.Index(columns, column)
+			if i < 0 {
+				t.Fatalf("the manifest has no column named %s", column)
+			}
+			return cells[i]
+		}
+		f := mediaFile{path: filepath.Join(dir, cells[0]), name: cells[0], expectation: cell("expectation")}
+		f.seconds, _ = strconv.ParseFloat(cell("duration_s"), 64) // some have none
+		files = append(files, f)
 	}
 	if len(files) == 0 {
 		t.Fatal("the manifest names no files")
