@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cinelog/cinelog/domain"
@@ -43,6 +44,7 @@ type Figures struct {
 	Pictures      int     // of the source
 	Luma, All     float64 // mean SSIM of the top rung
 	Worst         float64 // of its pictures
+	Least         int     // the number of that picture
 	Upright       float64 // correlation with the source's picture
 	Turned        float64 // with the most similar one of those that are turned or mirrored
 	Late          float64 // seconds by which the sound comes later than in the source
@@ -68,7 +70,7 @@ func Check(ctx context.Context, m Made, allowed Allowed) (f Figures, wrong []str
 	}
 	for _, r := range m.Plan.Rungs {
 		if input := m.Renditions[r.Name]; input != "" {
-			for _, w := range m.rendition(ctx, r, input, source, allowed) {
+			for _, w := range m.rendition(ctx, r, input, source) {
 				say("%s: %s", r.Name, w)
 			}
 		}
@@ -97,7 +99,7 @@ func (m Made) encoded() []domain.Rung {
 }
 
 // rendition checks one rendition by itself, and the source's own pictures bit by bit.
-func (m Made) rendition(ctx context.Context, r domain.Rung, input string, source film, allowed Allowed) (wrong []string) {
+func (m Made) rendition(ctx context.Context, r domain.Rung, input string, source film) (wrong []string) {
 	say := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	got, err := decode(ctx, input, -1, true)
 	if err != nil {
@@ -137,7 +139,7 @@ func (m Made) form(ctx context.Context, r domain.Rung, input string) (wrong []st
 		return []string{err.Error()}
 	}
 	for field, want := range map[string]string{
-		"width": fmt.Sprint(r.Width), "height": fmt.Sprint(r.Height), "sample_aspect_ratio": "1:1", "pix_fmt": "yuv420p",
+		"width": strconv.Itoa(r.Width), "height": strconv.Itoa(r.Height), "sample_aspect_ratio": "1:1", "pix_fmt": "yuv420p",
 		"color_range": "tv", "color_space": "bt709", "color_primaries": "bt709", "color_transfer": "bt709", "field_order": "progressive",
 	} {
 		if r.Codec != "" && r.Codec != domain.AVC && field == "field_order" {

@@ -19,8 +19,10 @@ func TestCheckSeesWhatIsWrong(t *testing.T) {
 	ffmpeg(t, "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25:d=2", "-f", "lavfi", "-i", "aevalsrc='sin(2*PI*600*t)*gt(mod(t*t*3,1),0.6)':s=48000:d=2",
 		"-c:v", "ffv1", "-c:a", "pcm_s16le", source)
 	made := func(filter string, args ...string) []string {
-		return slices.Concat([]string{"-i", source, "-vf", filter + ",scale=320:180:out_color_matrix=bt709,format=yuv420p,setsar=1", "-c:v", "libx264", "-preset", "veryfast",
-			"-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv", "-c:a", "aac"}, args)
+		return slices.Concat([]string{
+			"-i", source, "-vf", filter + ",scale=320:180:out_color_matrix=bt709,format=yuv420p,setsar=1", "-c:v", "libx264", "-preset", "veryfast",
+			"-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv", "-c:a", "aac",
+		}, args)
 	}
 	for name, c := range map[string]struct {
 		args  []string

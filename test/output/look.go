@@ -46,7 +46,8 @@ func (m Made) look(ctx context.Context, rungs []domain.Rung, floor float64, f *F
 	}
 	defer os.Remove(image.Name())
 	defer image.Close()
-	lines, _, err := run(ctx, "-nostdin", "-v", "error", "-y", "-i", name(m.Source), "-i", name(m.Renditions[top.Name]), "-i", name(m.Renditions[low.Name]),
+	// With a shift, however little, FFmpeg counts from the first packet of the file and not of the pictures.
+	lines, _, err := run(ctx, "-nostdin", "-v", "error", "-y", "-itsoffset", "0.000001", "-i", name(m.Source), "-i", name(m.Renditions[top.Name]), "-i", name(m.Renditions[low.Name]),
 		"-filter_complex", graph, "-map", "[c]", "-f", "null", "-", "-map", "[g]", "-frames:v", "1", "-f", "rawvideo", image.Name())
 	if err != nil {
 		return []string{err.Error()}
@@ -66,7 +67,7 @@ func (m Made) look(ctx context.Context, rungs []domain.Rung, floor float64, f *F
 		wrong = append(wrong, fmt.Sprintf("%s: the SSIM with the source is %.4f, less than %.2f", top.Name, f.Luma, floor))
 	}
 	if f.Worst < floor-worse {
-		wrong = append(wrong, fmt.Sprintf("%s: the least similar picture has an SSIM of %.4f with the source", top.Name, f.Worst))
+		wrong = append(wrong, fmt.Sprintf("%s: the least similar picture, number %d, has an SSIM of %.4f with the source", top.Name, f.Least, f.Worst))
 	}
 	return append(wrong, m.upright(raw[:side*side], raw[side*side:], low.Name, f)...)
 }
@@ -76,7 +77,7 @@ func readSimilarity(lines string, f *Figures) (n int) {
 	f.Worst = 1
 	for line := range strings.Lines(lines) {
 		fields := map[string]float64{}
-		for _, cell := range strings.Fields(line) {
+		for _, cell := range strings.FieldsSeq(line) {
 			if key, value, ok := strings.Cut(cell, ":"); ok {
 				fields[key], _ = strconv.ParseFloat(value, 64)
 			}
@@ -87,7 +88,9 @@ func readSimilarity(lines string, f *Figures) (n int) {
 		n++
 		f.Luma += fields["Y"]
 		f.All += fields["All"]
-		f.Worst = min(f.Worst, fields["Y"])
+		if fields["Y"] < f.Worst {
+			f.Least, f.Worst = n-1, fields["Y"]
+		}
 	}
 	f.Luma, f.All = f.Luma/float64(max(1, n)), f.All/float64(max(1, n))
 	return n

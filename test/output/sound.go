@@ -20,7 +20,7 @@ const (
 
 // sound looks where the levels of the source's sound come again in what was made.
 func (m Made) sound(ctx context.Context) (late float64, wrong []string) {
-	// The source's own clock, made even by silence where it begins late or has gaps.
+	// The clock of the source as it is, see look, and silence where it begins late or has gaps.
 	want, err := levels(ctx, m.Source, m.soundTrack(), "-itsoffset", "0.000001")
 	if err != nil {
 		return 0, []string{err.Error()}
