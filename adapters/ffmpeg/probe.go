@@ -215,6 +215,9 @@ func sourceFault(ctx context.Context, err error, res result) error {
 		codec, _, _ = strings.Cut(codec, ")")
 		return &domain.Failure{Code: domain.UnsupportedCodec, Detail: fmt.Sprintf("the codec %q is not supported", codec)}
 	}
+	if strings.Contains(res.stderr, "exceeds specified max pixel count") {
+		return &domain.Failure{Code: domain.ResolutionTooHigh, Detail: "its pictures have more pixels than are accepted: " + res.stderr}
+	}
 	if strings.Contains(res.stderr, "encryption") {
 		return &domain.Failure{Code: domain.Encrypted, Detail: "the file is encrypted"}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -67,8 +68,8 @@ func cheaper(p domain.Plan) domain.Plan {
 const mostSeconds = 6
 
 // checked makes all of a plan and holds it against the source; of a plan that is long, where there is little time, the
-// first chunk only, and sees that the last one can be made.
-func checked(t *testing.T, e *ffmpeg.Encoder, path string, info domain.SourceInfo, plan domain.Plan, allowed output.Allowed) {
+// first chunk only, and sees that the last one can be made. It returns the file of the top rung that was encoded.
+func checked(t *testing.T, e *ffmpeg.Encoder, path string, info domain.SourceInfo, plan domain.Plan, allowed output.Allowed) (top string) {
 	t.Helper()
 	m := output.Made{Source: path, Info: info, Plan: plan, Renditions: map[string]string{}, Chunk: domain.Chunk{Frames: plan.Frames}}
 	chunks := len(plan.Chunks)
@@ -90,6 +91,9 @@ func checked(t *testing.T, e *ffmpeg.Encoder, path string, info domain.SourceInf
 	}
 	for _, r := range plan.Encoded() {
 		m.Renditions[r.Name] = all.file(t, r.Name)
+		if !strings.HasPrefix(all.codecs[r.Name], "avc1.6400") { // High, of some level
+			t.Errorf("%s: its codecs are %q", r.Name, all.codecs[r.Name])
+		}
 	}
 	if plan.Audio != nil {
 		r := newRecorder()
@@ -103,4 +107,5 @@ func checked(t *testing.T, e *ffmpeg.Encoder, path string, info domain.SourceInf
 	for _, w := range wrong {
 		t.Error(w)
 	}
+	return m.Renditions[plan.Encoded()[0].Name]
 }

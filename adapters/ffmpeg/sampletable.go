@@ -355,7 +355,8 @@ func (t *table) sound(to *soundTiming, start int64) {
 			length = min(length, t.duration-shown)
 		}
 		if l := t.micros(length); l > 0 && l < 60e6 && math.Abs(float64(shown+t.shift)) < maxSeconds*t.timescale {
-			to.until(t.micros(shown+t.shift) - start + l)
+			from := t.micros(shown+t.shift) - start
+			to.packet(from, from+l)
 		}
 		return true
 	})

@@ -81,16 +81,37 @@ func (p probe) soundOf(info domain.AudioInfo) (stream, bool) {
 // soundTiming is what the packets of a track of sound say.
 type soundTiming struct {
 	packets int
-	end     int64 // microseconds from the container's start
+	end     int64      // microseconds from the container's start
+	gaps    [][2]int64 // the absurd ones, from and to; not more than somebody means
 }
 
-func (s *soundTiming) until(end int64) { s.end = max(s.end, end) }
+// maxGaps is more than any sound has that somebody wants to hear.
+const maxGaps = 1000
+
+// packet takes the next packet, which lasts from one time to another.
+func (s *soundTiming) packet(from, to int64) {
+	if from-s.end > absurdGap && len(s.gaps) < maxGaps {
+		s.gaps = append(s.gaps, [2]int64{s.end, from})
+	}
+	s.end = max(s.end, to)
+}
+
+// until returns when the sound ends beside pictures that end at some time. What comes a minute after all else has broken
+// time stamps: nobody waits for it, and an hour of a still picture would be made of it.
+func (s *soundTiming) until(pictures int64) int64 {
+	for _, gap := range s.gaps {
+		if gap[1] > pictures+absurdGap {
+			return gap[0]
+		}
+	}
+	return s.end
+}
 
 // heard returns when the sound ends that players begin with.
 func (t *timing) heard() int64 {
 	for _, s := range t.sound {
 		if s.packets > 0 {
-			return s.end
+			return s.until(t.latest)
 		}
 	}
 	return 0

@@ -121,7 +121,7 @@ func (t *timing) packet(line string, p probe) error {
 	default:
 		t.sound[track].packets++
 		if ok && length < 60e6 {
-			t.sound[track].until(at + length)
+			t.sound[track].packet(at, at+length)
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ type Made struct {
 // Allowed says by how much a source may be missed.
 type Allowed struct {
 	Seconds    float64 // of its length; 0.1 when 0
-	Similarity float64 // of the top rung (SSIM of the luma); Similar when 0
+	Similarity float64 // of the top rung (SSIM of the luma); Similar or SimilarShape when 0
 	Tainted    bool    // its own decoder conceals errors or makes up pictures: they cannot be counted or compared
 }
 
@@ -81,7 +81,11 @@ func Check(ctx context.Context, m Made, allowed Allowed) (f Figures, wrong []str
 		wrong = append(wrong, s...)
 	}
 	if encoded := m.encoded(); len(encoded) > 0 && !allowed.Tainted {
-		wrong = append(wrong, m.look(ctx, encoded, cmp.Or(allowed.Similarity, Similar), &f)...)
+		floor := Similar
+		if m.Info.Transfer != domain.SDR {
+			floor = SimilarShape
+		}
+		wrong = append(wrong, m.look(ctx, encoded, cmp.Or(allowed.Similarity, floor), &f)...)
 	}
 	return f, wrong
 }

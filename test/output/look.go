@@ -57,9 +57,6 @@ func (m Made) look(ctx context.Context, rungs []domain.Rung, floor float64, f *F
 		return []string{fmt.Sprintf("%s: %d bytes of a picture to compare: %v", low.Name, len(raw), err)}
 	}
 	n := readSimilarity(string(lines), f)
-	if m.Info.Transfer != domain.SDR {
-		floor = SimilarShape
-	}
 	if n != m.Chunk.Frames {
 		wrong = append(wrong, fmt.Sprintf("%s: %d of %d pictures could be compared", top.Name, n, m.Chunk.Frames))
 	}
@@ -77,7 +74,7 @@ func readSimilarity(lines string, f *Figures) (n int) {
 	f.Worst = 1
 	for line := range strings.Lines(lines) {
 		fields := map[string]float64{}
-		for _, cell := range strings.FieldsSeq(line) {
+		for cell := range strings.FieldsSeq(line) {
 			if key, value, ok := strings.Cut(cell, ":"); ok {
 				fields[key], _ = strconv.ParseFloat(value, 64)
 			}
