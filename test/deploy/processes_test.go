@@ -44,8 +44,8 @@ func TestServicesRun(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if len(i.started) != 6 {
-		t.Fatalf("%d processes have started, want 6", len(i.started))
+	if len(i.started) != 7 {
+		t.Fatalf("%d processes have started, want 7", len(i.started))
 	}
 
 	clip := filepath.Join(dir, "clip.mp4")
