@@ -16,8 +16,8 @@ type CatchUpOptions struct {
 	Until    domain.Position       // the last event to apply; the head when 0
 	Progress func(domain.Position) // called after every batch
 	Rate     int                   // events per second at most; as fast as it goes when 0
-	// ByTurns reads and applies by turns, on one CPU, which leaves the others to those who wait for an answer.
-	ByTurns bool
+	// GiveWay is called between small steps, and may wait; see RightOfWay. With it the log is read and applied by turns.
+	GiveWay func(context.Context)
 }
 
 const defaultBatch = 1000
@@ -46,7 +46,7 @@ func catchUp(ctx context.Context, log Log, t Target, at domain.Position, o Catch
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	reading := read(ctx, log, at, o)
-	if !o.ByTurns {
+	if o.GiveWay == nil {
 		reading = ahead(ctx, reading)
 	}
 	for b := range reading {
@@ -108,7 +108,7 @@ func read(ctx context.Context, log Log, after domain.Position, o CatchUpOptions)
 			if o.Until > 0 {
 				limit = int(min(int64(limit), int64(o.Until-after)))
 			}
-			events, err := log.ReadAfter(ctx, after, limit)
+			events, err := readBatch(ctx, log, after, limit, o.GiveWay)
 			if err == nil && len(events) == 0 {
 				return
 			}
@@ -118,6 +118,29 @@ func read(ctx context.Context, log Log, after domain.Position, o CatchUpOptions)
 			after = events[len(events)-1].Position
 		}
 	}
+}
+
+// readStep is how many events are read between two looks at whether somebody is to be let through.
+const readStep = 250
+
+// readBatch reads up to limit events, in steps where it is to give way between them.
+func readBatch(
+	ctx context.Context, log Log, after domain.Position, limit int, giveWay func(context.Context),
+) (events []domain.Recorded, err error) {
+	if giveWay == nil {
+		return log.ReadAfter(ctx, after, limit)
+	}
+	for len(events) < limit {
+		giveWay(ctx)
+		step := min(readStep, limit-len(events))
+		more, err := log.ReadAfter(ctx, after, step)
+		events = append(events, more...)
+		if err != nil || len(more) < step {
+			return events, err
+		}
+		after = more[len(more)-1].Position
+	}
+	return events, nil
 }
 
 // ahead reads the next batches while one is in work. Whoever stops taking them must end ctx soon: the reader ends before

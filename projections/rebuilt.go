@@ -13,7 +13,8 @@ type RebuildOptions struct {
 	Progress func(domain.Position) // called after every batch
 	Begun    func()                // called when it is sure that nobody else rebuilds this read model
 	Rate     int                   // events per second at most; as fast as it goes when 0
-	ByTurns  bool                  // leaves CPUs to those who wait for an answer; see CatchUpOptions
+	// GiveWay is called between small steps, and may wait; see CatchUpOptions.
+	GiveWay func(context.Context)
 	// Skip names events that the model is not given; nil when it gets all. It must not change what it says meanwhile.
 	Skip func(domain.Position) bool
 	// Vouch returns a text that is the same as long as the events up to a position are, and all else that makes rows of

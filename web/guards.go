@@ -40,6 +40,17 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 	})
 }
 
+// answering tells whoever gives way to requests.
+func (s *Server) answering(next http.Handler) http.Handler {
+	if s.Answering == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer s.Answering()()
+		next.ServeHTTP(w, r)
+	})
+}
+
 // securityHeaders are on every answer; the page and the documentation set a policy of their own.
 func securityHeaders(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -16,7 +16,7 @@ func New(server Server) http.Handler {
 	s := &server
 	s.thumbnails, s.feed = newThumbnails(), newFeed(s)
 	r := chi.NewRouter()
-	r.Use(s.recovered, securityHeaders, s.knownHost, playableAnywhere, sameSite(), readableURL, middleware.GetHead)
+	r.Use(s.recovered, s.answering, securityHeaders, s.knownHost, playableAnywhere, sameSite(), readableURL, middleware.GetHead)
 	r.NotFound(notFound)
 	r.MethodNotAllowed(notAllowed(r))
 	api := humachi.New(r, s.apiConfig())

@@ -37,6 +37,8 @@ type Server struct {
 	Stopping <-chan struct{}
 	// Ready says why the process should get no requests now; nil where it is always ready.
 	Ready func(context.Context) error
+	// Answering is told of each request, and calls what it returns when that is answered; may be nil.
+	Answering func() (done func())
 	// Now is used for deadlines of connections too, so it must be close to the machine's clock.
 	Now func() time.Time
 	Log *slog.Logger

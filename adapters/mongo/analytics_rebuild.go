@@ -66,7 +66,7 @@ func (a *Analytics) compare(ctx context.Context, log projections.Log, o projecti
 	if c.newest, err = a.newest(ctx); err != nil {
 		return Rebuilt{}, fmt.Errorf("rebuild analytics: %w", err)
 	}
-	to := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: o.Progress, Rate: o.Rate, ByTurns: o.ByTurns}
+	to := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: o.Progress, Rate: o.Rate, GiveWay: o.GiveWay}
 	if head > 0 {
 		if c.at, err = projections.CatchUp(ctx, log, &c, to); err != nil {
 			return Rebuilt{}, fmt.Errorf("rebuild analytics: %w", err)

@@ -217,14 +217,14 @@ func (c *comparison[R]) build(ctx context.Context, liveAt domain.Position) (err 
 	if !c.alone {
 		until = min(until, liveAt)
 	}
-	return c.catchUp(ctx, until, projections.CatchUpOptions{Progress: c.o.Progress, Rate: c.o.Rate, ByTurns: c.o.ByTurns})
+	return c.catchUp(ctx, until, projections.CatchUpOptions{Progress: c.o.Progress, Rate: c.o.Rate, GiveWay: c.o.GiveWay})
 }
 
 // goOn brings the new generation, which is in use by now, to the head, as any projector may: the one before was behind.
 func (c *comparison[R]) goOn(ctx context.Context) error {
 	for {
 		_, err := projections.CatchUp(ctx, c.log, projections.NewReadModel(c.model(), c.rows),
-			projections.CatchUpOptions{Batch: rebuildBatch, Until: c.head, Progress: c.o.Progress, Rate: c.o.Rate, ByTurns: c.o.ByTurns})
+			projections.CatchUpOptions{Batch: rebuildBatch, Until: c.head, Progress: c.o.Progress, Rate: c.o.Rate, GiveWay: c.o.GiveWay})
 		if !errors.Is(err, domain.ErrConflict) {
 			return err
 		}

@@ -48,7 +48,7 @@ func (a *Analytics) rebuild(
 			}
 		}
 		target := &factsTarget{next, o.Skip}
-		to := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: o.Progress, Rate: o.Rate, ByTurns: o.ByTurns}
+		to := projections.CatchUpOptions{Batch: rebuildBatch, Until: head, Progress: o.Progress, Rate: o.Rate, GiveWay: o.GiveWay}
 		if done.Position, err = projections.CatchUp(ctx, log, target, to); err != nil {
 			return false, err
 		}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,7 +117,9 @@ func (w *videoWriter) Close() error {
 	return errors.Join(errs...)
 }
 
-func saveVideos(ctx context.Context, tx *sql.Tx, rows map[string]projections.Video, drop []string) error {
+func saveVideos(
+	ctx context.Context, tx *sql.Tx, rows map[string]projections.Video, drop []string, giveWay func(context.Context),
+) error {
 	w, err := newVideoWriter(ctx, tx)
 	if err != nil {
 		return err
@@ -136,7 +137,7 @@ func saveVideos(ctx context.Context, tx *sql.Tx, rows map[string]projections.Vid
 		if err = w.save(ctx, v); err != nil {
 			err = fmt.Errorf("video %s: %w", v.ID, err)
 		}
-		runtime.Gosched() // a batch is long: whoever has a query comes first
+		giveWay(ctx)
 	}
 	return errors.Join(err, w.Close())
 }

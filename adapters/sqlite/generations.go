@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,8 @@ type generation struct {
 	version int // of the model that gave the rows
 	path    string
 	reads   *sql.DB
-	writes  *sql.DB // one connection, with a larger cache: there is one writer, and a rebuild is all writing
+	writes  *sql.DB               // one connection, with a larger cache: there is one writer, and a rebuild is all writing
+	giveWay func(context.Context) // called between rows: a batch is long, and whoever has a query comes first
 
 	mu      sync.Mutex
 	users   int
@@ -260,7 +262,7 @@ func tables(ctx context.Context, q queryer) (all string, err error) {
 }
 
 func (gs *generations) connect(ctx context.Context, n int) (*generation, error) {
-	g := &generation{number: n, path: gs.path(n)}
+	g := &generation{number: n, path: gs.path(n), giveWay: func(context.Context) { runtime.Gosched() }}
 	var err error
 	if g.writes, err = open(ctx, g.path, viewOptions(-32768)); err != nil {
 		return nil, err

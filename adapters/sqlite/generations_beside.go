@@ -43,6 +43,9 @@ func (gs *generations) beside(
 	if err != nil {
 		return err
 	}
+	if o.GiveWay != nil {
+		next.giveWay = o.GiveWay
+	}
 	switched := false
 	defer func() {
 		err = errors.Join(err, next.Close())

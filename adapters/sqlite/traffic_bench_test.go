@@ -21,6 +21,7 @@ type traffic struct {
 	log     *sqlite.Log
 	words   []string
 	ids     []domain.VideoID
+	way     projections.RightOfWay
 
 	mu    sync.Mutex
 	took  []time.Duration
@@ -97,6 +98,7 @@ func (t *traffic) add() {
 
 // query asks for a first page, or for a video that was there at first: it is never gone.
 func (t *traffic) query(due time.Time) {
+	defer t.way.Answering()()
 	var err error
 	if rand.IntN(2) == 0 {
 		_, err = t.catalog.Video(context.WithoutCancel(t.b.Context()), t.ids[rand.IntN(len(t.ids))])
@@ -153,7 +155,7 @@ func BenchmarkRebuildUnderTraffic(b *testing.B) {
 		beside := t.during(func() {
 			start := time.Now()
 			done, err := t.catalog.Rebuild(b.Context(), log, &projections.RebuildOptions{
-				ByTurns: true,
+				GiveWay: t.way.Yielding(),
 				Settled: func(context.Context) error { go func() { switching <- t.switched() }(); return nil },
 			})
 			took = time.Since(start)

@@ -20,8 +20,9 @@ import (
 type Rows[R any] struct {
 	gens  *generations
 	model projections.Model[R]
-	// save stores rows and removes those under the prefixes, in a transaction; the checkpoint is not its business.
-	save func(ctx context.Context, tx *sql.Tx, rows map[string]R, drop []string) error
+	// save stores rows and removes those under the prefixes, in a transaction; the checkpoint is not its business. It calls
+	// giveWay between rows.
+	save func(ctx context.Context, tx *sql.Tx, rows map[string]R, drop []string, giveWay func(context.Context)) error
 	// began is the generation that Checkpoint was asked of: a Save into another one would mix two builds.
 	began atomic.Int64
 }
@@ -102,7 +103,7 @@ func (r *Rows[R]) saveTo(
 		if err := moveCheckpoint(ctx, tx, from, to); err != nil {
 			return err
 		}
-		return r.save(ctx, tx, rows, drop)
+		return r.save(ctx, tx, rows, drop, g.giveWay)
 	})
 	if err != nil {
 		return fmt.Errorf("save %s: %w", r.model.Name, err)
@@ -174,7 +175,7 @@ func (r *Rows[R]) Hash(ctx context.Context) (sum string, at domain.Position, err
 			return unavailable(err)
 		}
 		if at, err = checkpoint(ctx, tx); err == nil {
-			sum, _, err = hashDocs(ctx, tx)
+			sum, _, err = hashDocs(ctx, tx, g.giveWay)
 		}
 		return errors.Join(err, rollback(tx))
 	})
@@ -213,7 +214,9 @@ func loadDocs[R any](ctx context.Context, q queryer, keys []string) (map[string]
 	return found, err
 }
 
-func saveDocs[R any](ctx context.Context, tx *sql.Tx, rows map[string]R, drop []string) error {
+func saveDocs[R any](
+	ctx context.Context, tx *sql.Tx, rows map[string]R, drop []string, giveWay func(context.Context),
+) error {
 	for _, prefix := range drop {
 		where, args := under(prefix)
 		if _, err := tx.ExecContext(ctx, `DELETE FROM rows WHERE `+where, args...); err != nil { //nolint:gosec // where is made of constants
@@ -235,6 +238,7 @@ func saveDocs[R any](ctx context.Context, tx *sql.Tx, rows map[string]R, drop []
 		if err != nil {
 			return closing(insert, fmt.Errorf("row %s: %w", key, err))
 		}
+		giveWay(ctx)
 	}
 	return insert.Close()
 }
@@ -279,7 +283,7 @@ func each(ctx context.Context, q queryer, query string, args []any, f func(key s
 	return nil
 }
 
-func hashDocs(ctx context.Context, q queryer) (sum string, rows int, err error) {
+func hashDocs(ctx context.Context, q queryer, giveWay func(context.Context)) (sum string, rows int, err error) {
 	h := sha256.New()
 	err = eachDoc(ctx, q, "", func(key string, doc []byte) error {
 		var n [16]byte
@@ -289,6 +293,7 @@ func hashDocs(ctx context.Context, q queryer) (sum string, rows int, err error) 
 		h.Write([]byte(key))
 		h.Write(doc)
 		rows++
+		giveWay(ctx)
 		return nil
 	})
 	return hex.EncodeToString(h.Sum(nil)), rows, err

@@ -72,7 +72,7 @@ type build[R any] struct {
 // catchUp brings next to a position, which is not 0.
 func (b *build[R]) catchUp(ctx context.Context, until domain.Position) error {
 	_, err := projections.CatchUp(ctx, b.log, b.target, projections.CatchUpOptions{
-		Batch: rebuildBatch, Until: until, Progress: b.o.Progress, Rate: b.o.Rate, ByTurns: b.o.ByTurns,
+		Batch: rebuildBatch, Until: until, Progress: b.o.Progress, Rate: b.o.Rate, GiveWay: b.o.GiveWay,
 	})
 	return err
 }
@@ -110,7 +110,7 @@ func (b *build[R]) compared(ctx context.Context, toUse bool) (done Rebuilt, err 
 	}
 	if fresh && err == nil {
 		done = Rebuilt{New: true}
-		done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads)
+		done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads, b.next.giveWay)
 		if err == nil {
 			done.Position, err = checkpoint(ctx, b.next.reads)
 		}
@@ -131,7 +131,7 @@ func (b *build[R]) rollBack(ctx context.Context) (done Rebuilt, err error) {
 		return done, err
 	}
 	done.New = true
-	if done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads); err == nil {
+	if done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads, b.next.giveWay); err == nil {
 		done.Position, err = checkpoint(ctx, b.next.reads)
 	}
 	return done, err
@@ -140,7 +140,7 @@ func (b *build[R]) rollBack(ctx context.Context) (done Rebuilt, err error) {
 // switchTo makes next current. Nobody can write to live meanwhile, so next is as new as the newest that a query has
 // seen; and nobody can write to live afterwards, so no projector goes on there believing that it is current.
 func (b *build[R]) switchTo(ctx context.Context) (switched bool, err error) {
-	b.o.Rate = 0 // what is left is little, and others wait for it
+	b.o.Rate, b.o.GiveWay, b.next.giveWay = 0, nil, func(context.Context) {} // what is left is little, and others wait for it
 	var stood domain.Position
 	catchUp := func(q queryer) error {
 		if stood, err = checkpoint(ctx, q); err != nil || stood <= 0 {
@@ -193,14 +193,14 @@ func (b *build[R]) compare(ctx context.Context, before *sql.Tx) (done Rebuilt, e
 	if at, err := checkpoint(ctx, b.next.reads); err != nil || at > done.Position {
 		done.Position, done.New = at, true
 		if err == nil {
-			done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads)
+			done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads, b.next.giveWay)
 		}
 		return done, err
 	}
-	if done.LiveHash, _, err = hashDocs(ctx, before); err != nil {
+	if done.LiveHash, _, err = hashDocs(ctx, before, b.next.giveWay); err != nil {
 		return done, err
 	}
-	if done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads); err != nil || done.Hash == done.LiveHash {
+	if done.Hash, done.Rows, err = hashDocs(ctx, b.next.reads, b.next.giveWay); err != nil || done.Hash == done.LiveHash {
 		return done, err
 	}
 	// Rows are compared one by one only where there is something to find.

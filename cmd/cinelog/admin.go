@@ -165,7 +165,7 @@ var _ web.Projections = (*admin)(nil)
 
 func newAdmin(a *app) *admin {
 	return &admin{
-		overseer: overseer{a.eventLog, a.views}, app: a, replaying: &replaying{log: a.eventLog, views: a.views, beside: true},
+		overseer: overseer{a.eventLog, a.views}, app: a, replaying: &replaying{log: a.eventLog, views: a.views, way: &a.way},
 		begin: make(chan func(context.Context)),
 	}
 }

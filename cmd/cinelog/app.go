@@ -101,7 +101,8 @@ type app struct {
 	admin    *admin
 	hooks    *webhooks.Service // nil without the roles api and webhooks
 	sender   *webhook.Sender
-	rehook   chan struct{}       // rung when this process changes an endpoint
+	rehook   chan struct{} // rung when this process changes an endpoint
+	way      projections.RightOfWay
 	pokes    map[string][]func() // has what follows the log ask at once what people have said about it
 }
 
@@ -256,7 +257,7 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		Media: a.media, MediaURL: a.media.url, MediaOrigin: a.media.origin,
 		Analytics: a.views.figures, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
-		Frames: frames, Projections: a.admin,
+		Frames: frames, Projections: a.admin, Answering: a.way.Answering,
 		Webhooks: a.hooks, Events: a.eventLog, Appended: appended, EventsTick: every, Stopping: stopping,
 	}))
 	a.server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))

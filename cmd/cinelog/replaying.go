@@ -28,8 +28,8 @@ type replaying struct {
 		commands.CommitReader
 	}
 	views views
-	// beside says that this process answers queries meanwhile.
-	beside bool
+	// way is that of those who wait for an answer of this process; nil where nobody does.
+	way *projections.RightOfWay
 
 	once    sync.Once
 	program string // a hash of this program: another one may make other rows of the same events
@@ -68,7 +68,7 @@ func (r *replaying) run(
 	}
 	var telling sync.WaitGroup
 	o := &projections.RebuildOptions{
-		Rate: replay.Rate, Vouch: r.vouch, Fresh: fresh, ByTurns: r.beside,
+		Rate: replay.Rate, Vouch: r.vouch, Fresh: fresh,
 		Progress: func(p domain.Position) { at.Store(int64(p)) },
 		Resumed:  func(p domain.Position) { at.Store(int64(p)); resumed.Store(int64(p)) },
 		Begun: func() {
@@ -78,6 +78,9 @@ func (r *replaying) run(
 				begun(now())
 			}
 		},
+	}
+	if r.way != nil {
+		o.GiveWay = r.way.Yielding()
 	}
 	model := r.views.model(replay.Projection)
 	switch replay.Kind {
