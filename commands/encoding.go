@@ -3,6 +3,7 @@ package commands
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/cinelog/cinelog/domain"
@@ -14,6 +15,14 @@ func (w *Worker) chunk(ctx context.Context, t Task) (err error) {
 	v, err := w.wanted(ctx, t, needed)
 	if err != nil {
 		return err
+	}
+	kept, poster, err := w.keptChunk(ctx, v, t.Chunk)
+	if err != nil {
+		return err
+	}
+	if len(kept) == len(v.Run.Plan.Encoded()) {
+		event := keeping(domain.ChunkTranscoded{Attempt: t.Attempt, Chunk: t.Chunk}, kept, *v.Run.Plan)
+		return w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordChunk(event, poster) })
 	}
 	release, err := w.slot(ctx, t.Chunk == 0 && len(v.Run.Plan.Chunks) > 1 && v.Run.Plan.Remuxed() == nil)
 	if err != nil {
@@ -29,7 +38,9 @@ func (w *Worker) chunk(ctx context.Context, t Task) (err error) {
 	if err != nil {
 		return err
 	}
-	plan := *v.Run.Plan
+	plan := v.Run.Plan.Only(func(r domain.Rung) bool {
+		return !slices.ContainsFunc(kept, func(k domain.RenditionChunk) bool { return k.Name == r.Name })
+	})
 	job := ChunkJob{
 		Path: path, Source: *v.Run.Source, Plan: plan, Chunk: t.Chunk,
 		Poster: !v.Run.HasPoster && t.Chunk == posterChunk(plan), Threads: w.share(plan, t.Chunk),
@@ -47,11 +58,27 @@ func (w *Worker) chunk(ctx context.Context, t Task) (err error) {
 		w.Service.discard(ctx, out.stored()...)
 		return err
 	}
+	event = keeping(event, kept, *v.Run.Plan)
 	err = w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordChunk(event, poster) })
 	if errors.Is(err, domain.ErrSuperseded) { // after any other error the log may name the blobs
 		w.Service.discard(ctx, out.stored()...)
 	}
 	return err
+}
+
+// keeping adds renditions that are there already, in the plan's order.
+func keeping(e domain.ChunkTranscoded, kept []domain.RenditionChunk, plan domain.Plan) domain.ChunkTranscoded {
+	encoded := e.Renditions
+	e.Renditions = nil
+	for _, rung := range plan.Encoded() {
+		named := func(r domain.RenditionChunk) bool { return r.Name == rung.Name }
+		if i := slices.IndexFunc(kept, named); i >= 0 {
+			e.Renditions, e.Kept = append(e.Renditions, kept[i]), append(e.Kept, rung.Name)
+		} else if i := slices.IndexFunc(encoded, named); i >= 0 {
+			e.Renditions = append(e.Renditions, encoded[i])
+		}
+	}
+	return e
 }
 
 // posterChunk is the chunk that brings the poster: the second, since somebody waits for the first.

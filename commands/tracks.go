@@ -24,6 +24,7 @@ type track struct {
 	done   func(domain.Video) domain.TrackRun
 	make   func(ctx context.Context, path string, v domain.Video, out Output) error
 	record func(domain.Video, domain.AudioTranscoded) ([]domain.Event, error)
+	there  func(domain.Earlier) []domain.AudioTranscoded // what an earlier attempt has of it
 }
 
 func (w *Worker) audio(ctx context.Context, t Task) error {
@@ -38,6 +39,7 @@ func (w *Worker) audio(ctx context.Context, t Task) error {
 			e.Track = t.Track
 			return v.RecordAudio(e)
 		},
+		there: func(e domain.Earlier) []domain.AudioTranscoded { return e.Audio(t.Track) },
 	})
 }
 
@@ -54,11 +56,27 @@ func (w *Worker) remux(ctx context.Context, t Task) error {
 				Attempt: e.Attempt, Part: e.Part, Init: e.Init, Codecs: e.Codecs, Segments: e.Segments, Final: e.Final,
 			})
 		},
+		there: func(e domain.Earlier) (parts []domain.AudioTranscoded) {
+			for _, p := range e.Remux() {
+				parts = append(parts, domain.AudioTranscoded{Init: p.Init, Codecs: p.Codecs, Segments: p.Segments, Final: p.Final})
+			}
+			return parts
+		},
 	})
 }
 
 func (w *Worker) track(ctx context.Context, t Task, tr track) (err error) {
-	v, path, release, err := w.wantedSource(ctx, t, tr.needed)
+	v, err := w.wanted(ctx, t, tr.needed)
+	if err != nil {
+		return err
+	}
+	record := func(ctx context.Context, e domain.AudioTranscoded) error {
+		return w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return tr.record(v, e) })
+	}
+	if kept, err := w.keepTrack(ctx, v, tr, record); kept || err != nil {
+		return w.unfinished(ctx, t, tr, err)
+	}
+	path, release, err := w.source(ctx, v)
 	if err != nil {
 		return err
 	}
@@ -69,9 +87,7 @@ func (w *Worker) track(ctx context.Context, t Task, tr track) (err error) {
 	}
 	parts := &trackParts{
 		storing: out, skip: tr.done(v).Segments, next: tr.done(v).Parts, attempt: t.Attempt,
-		record: func(ctx context.Context, e domain.AudioTranscoded) error {
-			return w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return tr.record(v, e) })
-		},
+		record: record,
 	}
 	defer w.tell(ctx, t, tr.name)(&err)
 	err = w.watched(ctx, v, tr.needed, func(ctx context.Context) error {
@@ -84,9 +100,13 @@ func (w *Worker) track(ctx context.Context, t Task, tr track) (err error) {
 		return nil
 	}
 	w.Service.discard(ctx, parts.unrecorded()...)
+	return w.unfinished(ctx, t, tr, err)
+}
+
+// unfinished looks at the error of a track that is not done. Where another worker recorded a part first, and that is a
+// zombie, nobody will record the rest unless this task comes again.
+func (w *Worker) unfinished(ctx context.Context, t Task, tr track, err error) error {
 	if errors.Is(err, domain.ErrSuperseded) {
-		// Another worker recorded a part first. If it is a zombie, nobody will record the rest unless this task comes
-		// again.
 		if _, check := w.wanted(ctx, t, tr.needed); check == nil {
 			return fmt.Errorf("%s of video %s: another worker was faster: %w", tr.name, t.Video, domain.ErrConflict)
 		}

@@ -3,6 +3,7 @@ package domain
 import (
 	"cmp"
 	"fmt"
+	"slices"
 )
 
 // Decisions take the video as it is and return the events that follow, or an error and no event. They are the only
@@ -56,7 +57,8 @@ func (v Video) Upload(filename string, source Blob) ([]Event, error) {
 }
 
 // RequestTranscode starts the pipeline again, for a source that is there and not in work; to another encoding where that
-// is not nil.
+// is not nil. After a failure, and for another encoding, what is there already is not made again. Who asks for the same
+// once more when nothing has failed wants it made anew.
 func (v Video) RequestTranscode(to *Encoding) ([]Event, error) {
 	if to != nil {
 		clean, err := to.Clean()
@@ -73,7 +75,11 @@ func (v Video) RequestTranscode(to *Encoding) ([]Event, error) {
 	case v.InWork():
 		return nil, fmt.Errorf("%w: the video is being transcoded", ErrNotAllowed)
 	}
-	return []Event{TranscodeRequested{Attempt: v.Attempt + 1, Encoding: to}}, nil
+	e := TranscodeRequested{Attempt: v.Attempt + 1, Encoding: to, TakesOver: to != nil || v.Serving < v.Attempt}
+	if e.TakesOver {
+		e.NoRemux = v.Run.NoRemux
+	}
+	return []Event{e}, nil
 }
 
 // InWork says whether the newest attempt has neither ended nor failed.
@@ -161,7 +167,7 @@ func (v Video) NeedsChunk(attempt, chunk int) error {
 }
 
 // RecordChunk takes a chunk's renditions and, with one of the chunks, the poster. With the last piece of the attempt
-// it also completes the attempt.
+// it also completes the attempt. Where it does not go with what was taken over, an attempt begins that takes nothing over.
 func (v Video) RecordChunk(e ChunkTranscoded, poster *PosterProduced) ([]Event, error) {
 	if err := v.NeedsChunk(e.Attempt, e.Chunk); err != nil {
 		return nil, err
@@ -177,11 +183,23 @@ func (v Video) RecordChunk(e ChunkTranscoded, poster *PosterProduced) ([]Event, 
 				e.Chunk, rungs[i].Name, len(r.Segments), r.Name, want)
 		}
 	}
+	if v.Run.TakesOver && !v.fits(e) {
+		return []Event{TranscodeRequested{Attempt: v.Attempt + 1, NoRemux: v.Run.NoRemux}}, nil
+	}
 	events := []Event{e}
 	if poster != nil && !v.Run.HasPoster {
 		events = append(events, *poster)
 	}
 	return v.completed(events), nil
+}
+
+// fits says whether a chunk can be played with the initialization segments of those that are there. What is encoded by
+// another release than what was taken over may not.
+func (v Video) fits(e ChunkTranscoded) bool {
+	return !slices.ContainsFunc(e.Renditions, func(r RenditionChunk) bool {
+		init, known := v.Run.Inits[r.Name]
+		return known && init != r.Init.SHA256
+	})
 }
 
 // NeedsRemux says whether the rendition with the source's own pictures is still wanted.

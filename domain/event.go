@@ -114,6 +114,8 @@ type TranscodeRequested struct {
 	// NoRemux says why the source's own pictures are not to be served this time, where the attempt before tried to.
 	NoRemux  string    `json:"no_remux,omitempty"`
 	Encoding *Encoding `json:"encoding,omitempty"` // from now on; as before when nil
+	// TakesOver says that what earlier attempts made of the same source in the same way is not made again.
+	TakesOver bool `json:"takes_over,omitempty"`
 }
 
 // SourceInspected holds what was measured of the source.
@@ -139,7 +141,8 @@ type TranscodePlanned struct {
 type ChunkTranscoded struct {
 	Attempt    int              `json:"attempt"`
 	Chunk      int              `json:"chunk"`
-	Renditions []RenditionChunk `json:"renditions"` // highest first, as in the plan
+	Renditions []RenditionChunk `json:"renditions"`     // highest first, as in the plan
+	Kept       []string         `json:"kept,omitempty"` // those of them that an earlier attempt has made
 }
 
 // SourceRemuxed says that further segments of the rendition exist that has the source's own pictures. Part numbers the

@@ -45,8 +45,10 @@ type Run struct {
 	Chunks    map[int]map[string]Measure // by chunk, by rung
 	Remux     TrackRun
 	Remuxed   Measure
-	NoRemux   string     // why the source's own pictures are not served
-	Audio     []TrackRun // of each of the plan's AudioTracks
+	NoRemux   string            // why the source's own pictures are not served
+	TakesOver bool              // what earlier attempts made is not made again
+	Inits     map[string]string // by rung, what identifies the initialization segment of its chunks
+	Audio     []TrackRun        // of each of the plan's AudioTracks
 	HasPoster bool
 	Captioned bool // the captions found in the source are there
 	Previewed bool // the storyboard is there, and what comes with it
@@ -141,7 +143,7 @@ func (v Video) Evolve(r Recorded) Video {
 	case VideoUploaded:
 		v.Source, v.Attempt, v.Run = &e, e.Attempt, Run{}
 	case TranscodeRequested:
-		v.Attempt, v.Run = e.Attempt, Run{NoRemux: e.NoRemux}
+		v.Attempt, v.Run = e.Attempt, Run{NoRemux: e.NoRemux, TakesOver: e.TakesOver}
 		if e.Encoding != nil {
 			v.Encoding = *e.Encoding
 		}
@@ -193,11 +195,14 @@ func (t TrackRun) with(part, segments int, final bool) TrackRun {
 func (r Run) withChunk(e ChunkTranscoded) Run {
 	chunks := make(map[int]map[string]Measure, len(r.Chunks)+1)
 	maps.Copy(chunks, r.Chunks)
+	inits := make(map[string]string, len(e.Renditions))
+	maps.Copy(inits, r.Inits)
 	rungs := make(map[string]Measure, len(e.Renditions))
 	for _, c := range e.Renditions {
+		inits[c.Name] = c.Init.SHA256
 		rungs[c.Name] = MeasureSegments(c.Codecs, c.Segments)
 	}
 	chunks[e.Chunk] = rungs
-	r.Chunks = chunks
+	r.Chunks, r.Inits = chunks, inits
 	return r
 }

@@ -104,7 +104,30 @@ func TestDecisions(t *testing.T) {
 			}, nil, domain.ErrSuperseded,
 		},
 		{"a failure ends the attempt once", []domain.Event{created, uploaded, failed}, func(v domain.Video) ([]domain.Event, error) { return v.FailTranscode(1, failed.Failure) }, nil, domain.ErrSuperseded},
-		{"a failed one may be tried again", []domain.Event{created, uploaded, failed}, again, []domain.Event{domain.TranscodeRequested{Attempt: 2}}, nil},
+		{"a failed one may be tried again", []domain.Event{created, uploaded, failed}, again, []domain.Event{domain.TranscodeRequested{Attempt: 2, TakesOver: true}}, nil},
+		{"a ready one is made anew", ready, again, []domain.Event{domain.TranscodeRequested{Attempt: 2}}, nil},
+		{"another encoding takes over what is the same", ready, to(hevcToo), []domain.Event{domain.TranscodeRequested{Attempt: 2, Encoding: &hevcToo, TakesOver: true}}, nil},
+		{
+			"what was found out about the source's pictures is not tried again",
+			append(ready, domain.TranscodeRequested{Attempt: 2, NoRemux: "a packet is missing"}, domain.TranscodeFailed{Attempt: 2}),
+			again,
+			[]domain.Event{domain.TranscodeRequested{Attempt: 3, NoRemux: "a packet is missing", TakesOver: true}},
+			nil,
+		},
+		{
+			"what does not go with what was taken over begins an attempt that takes nothing over",
+			takingOver(chunkOf(0, "one release")),
+			record(chunkOf(1, "another release")),
+			[]domain.Event{domain.TranscodeRequested{Attempt: 3}},
+			nil,
+		},
+		{
+			"what goes with it is recorded",
+			takingOver(chunkOf(0, "one release")),
+			record(chunkOf(1, "one release")),
+			[]domain.Event{chunkOf(1, "one release")},
+			nil,
+		},
 		{"one in work may not", []domain.Event{created, uploaded}, again, nil, domain.ErrNotAllowed},
 		{"publishing needs a ready video", []domain.Event{byHand, uploaded}, domain.Video.PublishNow, nil, domain.ErrNotAllowed},
 		{"publishing twice is one publication", ready, domain.Video.PublishNow, nil, nil},
@@ -287,3 +310,26 @@ func TestTheChainNoticesAChange(t *testing.T) {
 }
 
 func again(v domain.Video) ([]domain.Event, error) { return v.RequestTranscode(nil) }
+
+var hevcToo = domain.Encoding{Codecs: []domain.Codec{domain.AVC, domain.HEVC}}
+
+func to(e domain.Encoding) func(domain.Video) ([]domain.Event, error) {
+	return func(v domain.Video) ([]domain.Event, error) { return v.RequestTranscode(&e) }
+}
+
+// chunkOf is a chunk of the second attempt, with what identifies its initialization segment.
+func chunkOf(n int, init string) domain.ChunkTranscoded {
+	c := chunk(n, []float64{4, 2}[n])
+	c.Attempt, c.Renditions[0].Init.SHA256 = 2, init
+	return c
+}
+
+// takingOver is a video whose second attempt may take over what the first one made.
+func takingOver(and ...domain.Event) []domain.Event {
+	return append([]domain.Event{
+		created, uploaded, inspected, planned, audio, chunk(0, 4), failed,
+		domain.TranscodeRequested{Attempt: 2, TakesOver: true},
+		domain.SourceInspected{Attempt: 2, Source: info},
+		domain.TranscodePlanned{Attempt: 2, Plan: planned.Plan},
+	}, and...)
+}

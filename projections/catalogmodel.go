@@ -130,7 +130,7 @@ func (v Video) status() domain.Status {
 // begin starts an attempt. What is served stays as it is until the new attempt is complete.
 func (v Video) begin(attempt int) Video {
 	v.Attempt, v.Failure, v.Next, v.NextAudio = attempt, nil, nil, nil
-	v.FramesDone, v.FramesPlanned = 0, 0
+	v.FramesDone, v.FramesKept, v.FramesPlanned = 0, 0, 0
 	v.VideoStarted = false
 	if v.Serving == 0 {
 		v.Renditions, v.Audio, v.Poster = nil, nil, false
@@ -230,17 +230,20 @@ func (v Video) chunk(e domain.ChunkTranscoded) Video {
 		}
 		frames := int(math.Round(seconds * rs[0].FrameRate.Float()))
 		v.FramesDone = min(v.FramesPlanned, v.FramesDone+frames)
+		if len(e.Kept) == len(e.Renditions) {
+			v.FramesKept += frames
+		}
 	}
 	return v.withWork(rs)
 }
 
 // Left says how long the encode will take from now on, as far as it went until now; false when nothing can be said.
 func (v Video) Left(now time.Time) (left time.Duration, known bool) {
-	took := v.WorkAt.Sub(v.WorkBegan)
-	if v.Attempt == 0 || v.Serving == v.Attempt || v.Failure != nil || v.FramesDone == 0 || took <= 0 {
+	took, encoded := v.WorkAt.Sub(v.WorkBegan), v.FramesDone-v.FramesKept
+	if v.Attempt == 0 || v.Serving == v.Attempt || v.Failure != nil || encoded <= 0 || took <= 0 {
 		return 0, false
 	}
-	left = time.Duration(float64(took) / float64(v.FramesDone) * float64(v.FramesPlanned-v.FramesDone))
+	left = time.Duration(float64(took) / float64(encoded) * float64(v.FramesPlanned-v.FramesDone))
 	return max(time.Second, left-max(0, now.Sub(v.WorkAt))), true
 }
 

@@ -15,6 +15,8 @@ type Encoder struct {
 	Source domain.SourceInfo
 	// Complexity is what Measure finds; nothing when it is the zero value.
 	Complexity domain.Complexity
+	// Release changes what the initialization segments of chunks hold.
+	Release string
 	// Dark is how many of a storyboard's first tiles show nothing.
 	Dark int
 	// Before, when set, is asked before each piece is handed out; its error ends the work. Of sound, chunk is the track.
@@ -57,7 +59,7 @@ func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out co
 	plan, chunk := job.Plan, job.Plan.Chunks[job.Chunk]
 	n := plan.Segments(chunk)
 	for _, rung := range plan.Encoded() {
-		if err := out.Init(ctx, rung.Name, "avc1.64001f", []byte("init of "+rung.Name)); err != nil {
+		if err := out.Init(ctx, rung.Name, "avc1.64001f", []byte("init of "+rung.Name+e.Release)); err != nil {
 			return err
 		}
 	}

@@ -1,10 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
+
+	"github.com/cinelog/cinelog/domain"
 )
 
 // TestEveryCodecFollowsTheRules: AVC, HEVC, AV1 and the sound alone, of a source that is encoded for all of them.
@@ -13,7 +17,8 @@ func TestEveryCodecFollowsTheRules(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
 	clip := filepath.Join(dir, "clip.mp4")
 	convert(t, "-f", "lavfi", "-i", "testsrc2=s=640x360:r=25:d=12", "-f", "lavfi", "-i", "sine=d=12:r=44100", "-c:v", "mpeg4", "-c:a", "aac", "file:"+clip)
-	cl := &client{server: serveForTest(t, filepath.Join(dir, "data")).url()}
+	a := serveForTest(t, filepath.Join(dir, "data"))
+	cl := &client{server: a.url()}
 	var v answer
 	encoding := map[string]any{"codecs": []string{"avc", "hevc", "av1"}, "audio_only": true}
 	if err := cl.call(ctx, http.MethodPost, "/v1/videos", map[string]any{"title": "Codecs", "encoding": encoding}, &v); err != nil {
@@ -46,6 +51,28 @@ func TestEveryCodecFollowsTheRules(t *testing.T) {
 	}
 	if codecs["avc1"] != 2 || codecs["hvc1"] != 2 || codecs["av01"] != 2 {
 		t.Errorf("renditions by codec: %v, want two of each", codecs)
+	}
+	followsTheRules(t, cl.server, v)
+
+	// Without one of them it is another presentation, of which nothing has to be encoded.
+	encoding = map[string]any{"codecs": []string{"avc", "hevc"}, "audio_only": false}
+	if err := cl.call(ctx, http.MethodPost, "/v1/videos/"+v.ID+"/transcode", encoding, nil); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Minute, func() string {
+		if v, err = cl.wait(ctx, v.ID, true, func(float64) {}); err != nil || len(v.Renditions) != 4 {
+			return fmt.Sprintf("%d renditions, %v", len(v.Renditions), err)
+		}
+		return ""
+	})
+	events, err := a.service.History(ctx, domain.VideoID(v.ID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range events {
+		if e, ok := r.Event.(domain.ChunkTranscoded); ok && e.Attempt == 2 && len(e.Kept) != 4 {
+			t.Errorf("of chunk %d only %v was kept", e.Chunk, e.Kept)
+		}
 	}
 	followsTheRules(t, cl.server, v)
 }
