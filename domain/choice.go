@@ -93,7 +93,7 @@ func (p Plan) Choose(c Complexity) Plan {
 			return r.Name == d.Name || r.Name == d.Name+"-"+string(r.Codec)
 		})
 	})
-	return p
+	return p.fitted(c)
 }
 
 // reasons gives for each rung, highest first, why it is not made; empty where it is. The first ones are served anyway.

@@ -194,13 +194,19 @@ func TestAutoMeasuresWhatCanBeWatchedMeanwhile(t *testing.T) {
 		{Version: 5, Event: domain.TranscodeRequested{Attempt: 2}},
 		{Version: 6, Event: domain.SourceInspected{Attempt: 2, Source: source}},
 	}...)
-	for attempt, events := range [][]domain.Recorded{history, again} {
-		planned, err := domain.LoadVideo(events).PlanTranscode(attempt+1, domain.Encoding{Ladder: domain.LadderAuto})
+	over := slices.Clone(again) // what is there would not be taken over into other rungs
+	over[4].Event = domain.TranscodeRequested{Attempt: 2, TakesOver: true}
+	for i, c := range []struct {
+		events  []domain.Recorded
+		attempt int
+		open    bool
+	}{{history, 1, false}, {again, 2, true}, {over, 2, false}} {
+		planned, err := domain.LoadVideo(c.events).PlanTranscode(c.attempt, domain.Encoding{Ladder: domain.LadderAuto})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e, ok := planned[0].(domain.TranscodePlanned); !ok || e.Plan.Open != (attempt == 1) {
-			t.Errorf("attempt %d: %+v", attempt+1, planned[0])
+		if e, ok := planned[0].(domain.TranscodePlanned); !ok || e.Plan.Open != c.open {
+			t.Errorf("%d: %+v", i, planned[0])
 		}
 	}
 }

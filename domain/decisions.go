@@ -127,7 +127,8 @@ func (v Video) PlanTranscode(attempt int, settings Encoding) ([]Event, error) {
 		source.Remux = nil
 	}
 	encoding := v.Encoding.Or(settings)
-	if encoding.Ladder == LadderAuto && v.Serving > 0 {
+	// What is taken over is of the ladder as it is, where nothing was measured.
+	if encoding.Ladder == LadderAuto && v.Serving > 0 && !v.Run.TakesOver {
 		encoding.Ladder = LadderMeasured
 	}
 	return []Event{TranscodePlanned{Attempt: attempt, Plan: encoding.Plan(source)}}, nil

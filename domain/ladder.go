@@ -15,6 +15,10 @@ type Rung struct {
 	Width   int    `json:"width"`
 	Height  int    `json:"height"`
 	MaxRate int    `json:"max_rate"` // bits per second that the encoder may not exceed over its buffer
+	// Coarser is how much more CRF the rung gets than its profile's, in steps of x264's scale. Fit says what that and the rate
+	// follow from. Both are empty where the pictures were not measured.
+	Coarser float64 `json:"coarser,omitempty"`
+	Fit     string  `json:"fit,omitempty"`
 	// Remux says that the rendition has the source's own pictures, without an encode. At most one rung does: the first.
 	Remux bool `json:"remux,omitempty"`
 }

@@ -27,13 +27,16 @@ var efforts = map[domain.Codec]map[domain.Profile]effort{ //nolint:gochecknoglob
 	},
 }
 
+// crfSteps is how many steps of a codec's scale take as many bits as one of x264's: AV1's has 63 for 51.
+var crfSteps = map[domain.Codec]float64{domain.AVC: 1, domain.HEVC: 1, domain.AV1: 63. / 51} //nolint:gochecknoglobals // nobody writes to it
+
 // codecArgs say how a rung is encoded: by quality, up to its rate, with closed groups of pictures on the plan's grid. soon
 // is for what somebody waits for.
 func codecArgs(plan domain.Plan, r domain.Rung, threads string, soon bool) []string {
 	codec := cmp.Or(r.Codec, domain.AVC)
 	e := efforts[codec][cmp.Or(plan.Profile, domain.Fast)]
 	gop, rate := strconv.Itoa(plan.GOP), strconv.Itoa(r.MaxRate)
-	common := []string{"-preset", e.preset, "-crf", strconv.FormatFloat(e.crf, 'f', -1, 64), "-g", gop, "-keyint_min", gop, "-threads", threads}
+	common := []string{"-preset", e.preset, "-crf", strconv.FormatFloat(e.crf+r.Coarser*crfSteps[codec], 'f', -1, 64), "-g", gop, "-keyint_min", gop, "-threads", threads}
 	switch codec {
 	case domain.HEVC:
 		// hvc1: what is needed to decode is in the initialization segment only. The encoder's own signature would be there

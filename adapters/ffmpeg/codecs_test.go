@@ -57,3 +57,40 @@ func TestEveryCodecAndProfileOnTheSameGrid(t *testing.T) {
 		}
 	}
 }
+
+// A rung takes fewer bytes where its plan says coarser, and no more than its cap.
+func TestRatesAndQualityAreThoseOfThePlan(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	path := clip(t, "a.mp4", "testsrc2=s=320x180:r=25:d=4,noise=alls=12:allf=t", "-c:v", "libx264", "-preset", "ultrafast", "-qp", "10", "-pix_fmt", "yuv420p", "-an")
+	info, err := e.Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, codec := range []domain.Codec{domain.AVC, domain.HEVC, domain.AV1} {
+		t.Run(string(codec), func(t *testing.T) {
+			t.Parallel()
+			plan := domain.Encoding{Remux: domain.RemuxNever}.Plan(info)
+			plan.Chunks, plan.FirstFrames = []domain.Chunk{{Frames: plan.Frames}}, 0
+			plan.Rungs = nil
+			for _, r := range []domain.Rung{{Name: "free", MaxRate: 20e6}, {Name: "coarser", MaxRate: 20e6, Coarser: 6}, {Name: "capped", MaxRate: 120_000}} {
+				r.Codec, r.Width, r.Height = codec, 320, 180
+				plan.Rungs = append(plan.Rungs, r)
+			}
+			all := encodeAll(t, e, path, info, plan)
+			rate := map[string]float64{}
+			for name, segments := range all.segments {
+				for _, s := range segments {
+					rate[name] += float64(8*len(s.Data)) / info.Duration
+				}
+			}
+			t.Logf("%v bit/s", rate)
+			if rate["coarser"] > 0.75*rate["free"] || rate["coarser"] < 0.2*rate["free"] {
+				t.Errorf("6 steps coarser takes %.0f bit/s instead of %.0f", rate["coarser"], rate["free"])
+			}
+			if rate["capped"] > 0.65*rate["free"] || rate["capped"] > 1.6*120_000 { // four seconds, of which two are in the buffer
+				t.Errorf("capped at 120 kbit/s it takes %.0f bit/s instead of %.0f", rate["capped"], rate["free"])
+			}
+		})
+	}
+}

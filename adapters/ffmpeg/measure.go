@@ -206,7 +206,7 @@ func (m *measurement) complexity(loss float64) (domain.Complexity, error) {
 			forecast = rate * size
 		}
 		c.Rungs = append(c.Rungs, domain.RungForecast{
-			Name: r.Name, Likeness: math.Round(m.likeness[i]*1e4) / 1e4, BitRate: int(forecast),
+			Name: r.Name, Likeness: math.Round(m.likeness[i]*1e4) / 1e4, BitRate: int(math.Max(0, math.Min(forecast, uncapped))),
 		})
 	}
 	return c, nil
