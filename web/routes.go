@@ -67,6 +67,12 @@ func New(server Server) http.Handler {
 	huma.Register(api, op("list-replays", "GET", admin+"/replays", 200, "List replays, the newest first"), s.listReplays)
 	huma.Register(api, op("get-replay", "GET", admin+"/replays/{id}", 200, "Get how far a replay is"), s.getReplay)
 	huma.Register(api, op("cancel-replay", "DELETE", admin+"/replays/{id}", 202, "Call a replay off", 409), s.cancelReplay)
+	const letter = admin + "/dlq/{id}"
+	huma.Register(api, op("list-dead-letters", "GET", admin+"/dlq", 200, "List the messages that were given up on, oldest first", 422, 503), s.listLetters)
+	huma.Register(api, body(op("redrive-dead-letters", "POST", admin+"/dlq/redrive", 200, "Send dead letters again, of each video in order; all with an empty object", 503)), s.redriveLetters)
+	huma.Register(api, op("get-dead-letter", "GET", letter, 200, "Get a dead letter, with its event", 503), s.getLetter)
+	huma.Register(api, op("redrive-dead-letter", "POST", letter+"/redrive", 202, "Send a dead letter again, as if it was new", 503), s.redriveLetter)
+	huma.Register(api, op("drop-dead-letter", "DELETE", letter, 204, "Give a dead letter up for good", 503), s.dropLetter)
 
 	huma.Register(api, op("healthz", "GET", "/healthz", 200, "Does the process answer?"), s.healthy)
 	huma.Register(api, op("readyz", "GET", "/readyz", 200, "Should the process get requests?", 503), s.ready)

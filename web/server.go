@@ -55,6 +55,8 @@ type Server struct {
 	MaxSourceBytes int64
 	// Projections are the read models, for those who keep the server; nil where it keeps none.
 	Projections Projections
+	// DeadLetters are the messages that were given up on; may be nil.
+	DeadLetters DeadLetters
 	// Frames makes thumbnails; nil where there is no FFmpeg.
 	Frames Frames
 

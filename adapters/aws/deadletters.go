@@ -23,14 +23,19 @@ type failed struct {
 	Attempts  int       `json:"attempts"`
 	Published time.Time `json:"published"`
 	Died      time.Time `json:"died"`
+	First     string    `json:"first,omitempty"`
+	FirstTime time.Time `json:"first_time,omitzero"`
 }
 
 // bury puts a message into the group's dead letters as it came, with the failure as one more attribute.
-func (b *Bus) bury(ctx context.Context, g *group, h *held, reason string) error {
+func (b *Bus) bury(ctx context.Context, g *group, h *held, reason string, first messaging.Failure) error {
 	w := wire{body: h.wire.body, attributes: maps.Clone(h.wire.attributes)}
 	delete(w.attributes, messaging.MetaFailure) // of an earlier death
 	for reason = cut(toText(reason), messaging.MaxReason); reason != ""; reason = cut(reason, len(reason)/2) {
-		f, err := json.Marshal(failed{Reason: reason, Attempts: h.received, Published: h.sent, Died: b.opts.Now().UTC()})
+		f, err := json.Marshal(failed{
+			Reason: reason, Attempts: h.received, Published: h.sent, Died: b.opts.Now().UTC(),
+			First: cut(toText(first.Reason), len(reason)), FirstTime: first.Time,
+		})
 		if err != nil {
 			return err
 		}
@@ -59,13 +64,14 @@ func (b *Bus) letter(g *group, m *sqstypes.Message) messaging.DeadLetter {
 	id := awssdk.ToString(m.MessageId)
 	msg, _ := w.decode(id) // that it cannot be read may be why it is here
 	l := messaging.DeadLetter{
-		// The id is topic/group/SQS's id.
-		ID: strings.Join([]string{g.topic, g.name, id}, "/"), Topic: g.topic, Group: g.name, UUID: msg.UUID,
+		// The id is topic.group.SQS's id: no name of a queue has a dot.
+		ID: strings.Join([]string{g.topic, g.name, id}, "."), Topic: g.topic, Group: g.name, UUID: msg.UUID,
 		Metadata: msg.Metadata, Payload: msg.Payload, Attempts: b.opts.MaxReceive, Reason: "the lease ran out", Published: sentAt(m),
 	}
 	var f failed
 	if json.Unmarshal([]byte(w.attributes[messaging.MetaFailure]), &f) == nil {
 		l.Attempts, l.Reason, l.Published, l.Died = f.Attempts, f.Reason, f.Published, f.Died
+		l.First = messaging.Failure{Reason: f.First, Time: f.FirstTime}
 	}
 	return l
 }
@@ -224,7 +230,7 @@ func (b *Bus) Drop(ctx context.Context, id string) error {
 func (b *Bus) decide(
 	ctx context.Context, what, id string, do func(context.Context, *group, *sqstypes.Message) error,
 ) error {
-	parts := strings.Split(id, "/")
+	parts := strings.Split(id, ".")
 	if len(parts) != 3 {
 		return fmt.Errorf("%s: %w: dead letter %q", what, domain.ErrNotFound, id)
 	}

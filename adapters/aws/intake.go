@@ -35,8 +35,12 @@ type intake struct {
 	mu      sync.Mutex
 	slots   int // subscriptions
 	leases  map[string]*held
+	failed  map[string]messaging.Failure // the first failure of each message, by SQS's id
 	stopped bool
 }
+
+// maxFailed bounds what is kept of messages that may have gone to another process.
+const maxFailed = 10_000
 
 // held is a message in this process's hands.
 type held struct {
@@ -60,7 +64,7 @@ type held struct {
 func (b *Bus) newIntake(g *group) (*intake, error) {
 	in := &intake{
 		bus: b, group: g, arrived: make(chan *held), ready: make(chan *held), done: make(chan struct{}),
-		leases: map[string]*held{},
+		leases: map[string]*held{}, failed: map[string]messaging.Failure{},
 	}
 	in.settler = newSettler(b)
 	requests := 2 // at once, so that the way to SQS and back is no idle time
@@ -271,7 +275,26 @@ func (in *intake) ack(ctx context.Context, h *held) {
 		in.bus.log.WarnContext(ctx, "acknowledged after the lease was lost: the message comes again", in.attrs(h)...)
 		return
 	}
+	in.firstFailure(h, "", true)
 	in.settler.delete(h)
+}
+
+// firstFailure returns how a message failed at first, as far as this process knows: now, where a reason is given and nothing
+// is known. With forget nothing is known of it afterwards.
+func (in *intake) firstFailure(h *held, reason string, forget bool) messaging.Failure {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	f, known := in.failed[h.id]
+	if !known {
+		f = messaging.Failure{Reason: reason, Time: in.bus.opts.Now().UTC()}
+	}
+	switch {
+	case forget:
+		delete(in.failed, h.id)
+	case !known && reason != "" && len(in.failed) < maxFailed:
+		in.failed[h.id] = f
+	}
+	return f
 }
 
 func (in *intake) giveBack(h *held) {
@@ -289,6 +312,9 @@ func (in *intake) nack(ctx context.Context, h *held, msg *message.Message) {
 	case messaging.Return:
 		in.settler.hide(h, 0)
 	case messaging.Retry:
+		if messaging.HasFailed(msg) {
+			in.firstFailure(h, reason, false)
+		}
 		in.settler.hide(h, messaging.RetryAfter(msg, in.bus.opts.Backoff(h.received)))
 	case messaging.Bury:
 		in.bury(ctx, h, reason)
@@ -300,11 +326,12 @@ func (in *intake) bury(ctx context.Context, h *held, reason string) {
 	in.bus.log.ErrorContext(ctx, "dead letter", append(in.attrs(h), "reason", reason)...)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	if err := in.bus.bury(ctx, in.group, h, reason); err != nil {
+	if err := in.bus.bury(ctx, in.group, h, reason, in.firstFailure(h, reason, false)); err != nil {
 		in.bus.log.ErrorContext(ctx, "cannot bury", append(in.attrs(h), "error", err)...)
 		in.settler.hide(h, in.bus.opts.Backoff(h.received))
 		return
 	}
+	in.firstFailure(h, "", true)
 	in.settler.delete(h)
 	in.group.died.Ring()
 }

@@ -90,8 +90,8 @@ func orNotFound(err error, id string) error {
 func (s *store) deadLetters(ctx context.Context) ([]messaging.DeadLetter, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rows, err := s.conn.QueryContext(ctx, `SELECT id, topic, consumer, uuid, metadata, payload, received, reason, published, due
-		FROM messages WHERE state = 2 ORDER BY id`)
+	rows, err := s.conn.QueryContext(ctx, `SELECT id, topic, consumer, uuid, metadata, payload, received, reason, published, due,
+		first_reason, first_failed FROM messages WHERE state = 2 ORDER BY id`)
 	if err != nil {
 		return nil, unavailable(err)
 	}
@@ -100,15 +100,18 @@ func (s *store) deadLetters(ctx context.Context) ([]messaging.DeadLetter, error)
 	for rows.Next() {
 		var l messaging.DeadLetter
 		var metadata string
-		var published, died int64
+		var published, died, first int64
 		if err := rows.Scan(&l.ID, &l.Topic, &l.Group, &l.UUID, &metadata, &l.Payload, &l.Attempts, &l.Reason,
-			&published, &died); err != nil {
+			&published, &died, &l.First.Reason, &first); err != nil {
 			return nil, unavailable(err)
 		}
 		if err := json.Unmarshal([]byte(metadata), &l.Metadata); err != nil {
 			return nil, fmt.Errorf("decode metadata of message %s: %w", l.ID, err)
 		}
-		l.Published, l.Died = time.UnixMilli(published).UTC(), time.UnixMilli(died).UTC()
+		l.Published, l.Died, l.First.Time = time.UnixMilli(published).UTC(), time.UnixMilli(died).UTC(), time.UnixMilli(first).UTC()
+		if first == 0 { // it died before this was kept
+			l.First = messaging.Failure{Reason: l.Reason, Time: l.Died}
+		}
 		letters = append(letters, l)
 	}
 	return letters, unavailable(rows.Err())

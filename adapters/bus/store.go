@@ -39,7 +39,9 @@ CREATE TABLE IF NOT EXISTS messages (
 	received INTEGER NOT NULL DEFAULT 0,
 	due INTEGER NOT NULL DEFAULT 0,
 	lease INTEGER NOT NULL DEFAULT 0,
-	reason TEXT NOT NULL DEFAULT ''
+	reason TEXT NOT NULL DEFAULT '',
+	first_reason TEXT NOT NULL DEFAULT '',
+	first_failed INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX IF NOT EXISTS messages_ready ON messages (topic, consumer, priority DESC, id) WHERE state = 0;
 CREATE INDEX IF NOT EXISTS messages_waiting ON messages (topic, consumer, due) WHERE state = 1;
@@ -77,11 +79,16 @@ func (s *store) prepare(ctx context.Context) error {
 	if _, err := s.conn.ExecContext(ctx, schema); err != nil {
 		return fmt.Errorf("create tables: %w", err)
 	}
+	if err := s.addFirst(ctx); err != nil {
+		return fmt.Errorf("add the first failures: %w", err)
+	}
 	// A clock that was set back must not make a retry wait for longer than it would have at first.
 	now := s.now()
 	if _, err := s.conn.ExecContext(ctx, `UPDATE messages SET
 		state = CASE WHEN lease = 0 THEN 1 WHEN received >= ?1 THEN 2 ELSE 0 END,
 		reason = CASE WHEN lease <> 0 AND received >= ?1 THEN 'the process ended while it handled the message' ELSE reason END,
+		first_reason = CASE WHEN lease <> 0 AND first_failed = 0 THEN 'the process ended while it handled the message' ELSE first_reason END,
+		first_failed = CASE WHEN lease <> 0 AND first_failed = 0 THEN ?2 ELSE first_failed END,
 		due = CASE WHEN lease = 0 THEN min(due, ?2 + ?3) ELSE ?2 END, lease = 0
 		WHERE state = 1 AND NOT ?4`, s.opts.MaxReceive, now, 2*time.Minute.Milliseconds(), s.opts.Shared); err != nil {
 		return fmt.Errorf("release leases: %w", err)
@@ -98,13 +105,19 @@ func (s *store) prepare(ctx context.Context) error {
 			RETURNING id, uuid, metadata, payload, received`},
 		{&s.promote, `UPDATE messages SET
 			state = CASE WHEN lease <> 0 AND received >= ?1 THEN 2 ELSE 0 END,
-			reason = CASE WHEN lease <> 0 AND received >= ?1 THEN 'the lease ran out' ELSE reason END, lease = 0
+			reason = CASE WHEN lease <> 0 AND received >= ?1 THEN 'the lease ran out' ELSE reason END,
+			first_reason = CASE WHEN lease <> 0 AND first_failed = 0 THEN 'the lease ran out' ELSE first_reason END,
+			first_failed = CASE WHEN lease <> 0 AND first_failed = 0 THEN ?4 ELSE first_failed END, lease = 0
 			WHERE topic = ?2 AND consumer = ?3 AND state = 1 AND due <= ?4`},
 		{&s.due, `SELECT coalesce(min(due), 0) FROM messages WHERE topic = ? AND consumer = ? AND state = 1`},
 		{&s.extend, `UPDATE messages SET due = ? WHERE id = ? AND lease = ?`},
 		{&s.ack, `DELETE FROM messages WHERE id = ? AND lease = ?`},
-		{&s.retry, `UPDATE messages SET lease = 0, due = ?, reason = ? WHERE id = ? AND lease = ?`},
-		{&s.bury, `UPDATE messages SET state = 2, lease = 0, due = ?, reason = ? WHERE id = ? AND lease = ?`},
+		{&s.retry, `UPDATE messages SET lease = 0, due = ?1, reason = ?2,
+			first_reason = CASE WHEN first_failed = 0 AND ?3 <> 0 THEN ?2 ELSE first_reason END,
+			first_failed = CASE WHEN first_failed = 0 THEN ?3 ELSE first_failed END WHERE id = ?4 AND lease = ?5`},
+		{&s.bury, `UPDATE messages SET state = 2, lease = 0, due = ?1, reason = ?2,
+			first_reason = CASE WHEN first_failed = 0 THEN ?2 ELSE first_reason END,
+			first_failed = CASE WHEN first_failed = 0 THEN ?1 ELSE first_failed END WHERE id = ?3 AND lease = ?4`},
 		{&s.release, `UPDATE messages SET state = 0, lease = 0, received = received - 1 WHERE id = ? AND lease = ?`},
 	} {
 		var err error
@@ -113,6 +126,20 @@ func (s *store) prepare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// addFirst adds what queues of an earlier release lack.
+func (s *store) addFirst(ctx context.Context) error {
+	var there bool
+	err := s.conn.QueryRowContext(ctx, `SELECT count(*) FROM pragma_table_info('messages') WHERE name = 'first_failed'`).Scan(&there)
+	if err != nil || there {
+		return err
+	}
+	_, err = s.conn.ExecContext(ctx, `BEGIN IMMEDIATE;
+		ALTER TABLE messages ADD COLUMN first_reason TEXT NOT NULL DEFAULT '';
+		ALTER TABLE messages ADD COLUMN first_failed INTEGER NOT NULL DEFAULT 0;
+		COMMIT`)
+	return err
 }
 
 func (s *store) close() error {

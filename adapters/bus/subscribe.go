@@ -208,7 +208,11 @@ func (s *subscription) nack(ctx context.Context, m leased, msg *message.Message)
 		s.release(ctx, m)
 	case messaging.Retry:
 		due := now.Add(messaging.RetryAfter(msg, s.store.opts.Backoff(m.received)))
-		s.settled(m, "retry")(s.store.settle(ctx, s.store.retry, due.UnixMilli(), reason, m.id, m.lease))
+		failed := int64(0)
+		if messaging.HasFailed(msg) {
+			failed = now.UnixMilli()
+		}
+		s.settled(m, "retry")(s.store.settle(ctx, s.store.retry, due.UnixMilli(), reason, failed, m.id, m.lease))
 	case messaging.Bury:
 		s.queues.log.ErrorContext(ctx, "dead letter", "topic", s.queue.topic, "group", s.queue.group, "message", m.uuid,
 			"receive_count", m.received, "reason", reason)

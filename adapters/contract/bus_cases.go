@@ -184,7 +184,8 @@ func deadLetters(t *testing.T, f BusFeatures, start startBus) {
 		m.Nack()
 	}
 	dead := waitForDead(t, b, 1)
-	if dead[0].UUID != uuid || dead[0].Attempts != 2 || dead[0].Reason != "reason 2" {
+	if dead[0].UUID != uuid || dead[0].Attempts != 2 || dead[0].Reason != "reason 2" || dead[0].First.Reason != "reason 1" ||
+		dead[0].First.Time.IsZero() || dead[0].First.Time.After(dead[0].Died) {
 		t.Errorf("dead letter %+v", dead[0])
 	}
 	if !f.OneGroup {

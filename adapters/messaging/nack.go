@@ -44,6 +44,9 @@ func RetryAfter(msg *message.Message, backoff time.Duration) time.Duration {
 	return backoff
 }
 
+// HasFailed tells a message that failed from one that was postponed.
+func HasFailed(msg *message.Message) bool { return msg.Metadata.Get(MetaRetryAfter) == "" }
+
 // Fate is what becomes of a message that was nacked.
 type Fate int
 

@@ -1,9 +1,14 @@
 package messaging
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
+	"strconv"
 	"time"
+
+	"github.com/cinelog/cinelog/domain"
 )
 
 // Backlog is what lies in one consumer group's queue.
@@ -26,9 +31,39 @@ type DeadLetter struct {
 	Metadata  map[string]string
 	Payload   []byte
 	Attempts  int
-	Reason    string
 	Published time.Time // when it came into the group's queue
-	Died      time.Time // zero where SQS moved it itself
+	Reason    string    // of its last failure
+	Died      time.Time // the last failure; zero where SQS moved it itself
+	// First is its first failure. SQS keeps nothing with a message that is under way: there it is the first one that the
+	// process saw which gave up on it, and none where SQS moved it itself.
+	First Failure
+}
+
+// Failure is why a message was not handled, once.
+type Failure struct {
+	Reason string
+	Time   time.Time
+}
+
+// Position is the place in the log of the event that the letter is about; 0 where it is about none.
+func (l DeadLetter) Position() domain.Position {
+	n, err := strconv.ParseInt(l.Metadata[MetaPosition], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return domain.Position(n)
+}
+
+// Letters picks dead letters; what is empty picks all.
+type Letters struct{ Topic, Group, Video string }
+
+// Of returns those that are picked, in the order in which they are to be sent again: of each video by position.
+func (p Letters) Of(letters []DeadLetter) []DeadLetter {
+	picked := slices.DeleteFunc(slices.Clone(letters), func(l DeadLetter) bool {
+		return p.Topic != "" && l.Topic != p.Topic || p.Group != "" && l.Group != p.Group || p.Video != "" && l.Metadata[MetaVideo] != p.Video
+	})
+	slices.SortStableFunc(picked, func(a, b DeadLetter) int { return cmp.Compare(a.Position(), b.Position()) })
+	return picked
 }
 
 // Bell holds one token when there may be something to look at, however often it was rung.

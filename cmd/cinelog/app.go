@@ -257,7 +257,7 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		Media: a.media, MediaURL: a.media.url, MediaOrigin: a.media.origin,
 		Analytics: a.views.figures, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
-		Frames: frames, Projections: a.admin, Answering: a.way.Answering,
+		Frames: frames, Projections: a.admin, DeadLetters: a.letters(), Answering: a.way.Answering,
 		Webhooks: a.hooks, Events: a.eventLog, Appended: appended, EventsTick: every, Stopping: stopping,
 	}))
 	a.server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))

@@ -22,6 +22,7 @@ import (
 	"github.com/cinelog/cinelog/adapters/messaging"
 	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/web"
 )
 
 // messagesShuffled is the relay itself: it publishes every event twice, in any order, and when all is done everything
@@ -191,7 +192,7 @@ func poisonMessages(t *testing.T, binary string) {
 	if _, err := cl.wait(t.Context(), m.send(cl, m.clip(5, "320x180")), true, func(float64) {}); err != nil {
 		t.Fatal(err)
 	}
-	var dance deadLetter
+	var dance web.DeadLetter
 	eventually(t, time.Minute, func() string {
 		letters := m.letters()
 		got := map[string]int{} // tries
@@ -245,10 +246,10 @@ func poisonMessages(t *testing.T, binary string) {
 }
 
 // letters are the dead letters as "cinelog dlq ls" gives them to programs.
-func (m *machines) letters() (letters []deadLetter) {
+func (m *machines) letters() (letters []web.DeadLetter) {
 	m.t.Helper()
 	for line := range strings.Lines(m.mustRun("--json", "dlq", "ls")) {
-		var l deadLetter
+		var l web.DeadLetter
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			m.t.Fatalf("%s: %v", line, err)
 		}

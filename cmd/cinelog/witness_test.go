@@ -71,7 +71,11 @@ func settled(t *testing.T, dir string, limit time.Duration) {
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	err = withBus(ctx, &console{places: places{Data: dir}}, func(opened messageBus) error {
+	err = withLetters(&console{places: places{Data: dir}}, func(letters deadLetters) error {
+		opened, err := letters.bus(ctx)
+		if err != nil {
+			return err
+		}
 		q := opened.(sqliteBus)
 		eventually(t, limit, func() string {
 			head, err := log.Head(ctx)
