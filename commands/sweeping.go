@@ -271,3 +271,9 @@ func appendSegments(blobs []domain.Blob, segments []domain.Segment) []domain.Blo
 	}
 	return blobs
 }
+
+// IsAhead says whether a key is one of media that is made of an upload that is under way, before it is recorded.
+func IsAhead(v domain.Video, key string) bool {
+	attempt, ok := attemptOf(v.ID, key)
+	return ok && attempt > v.Attempt
+}

@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -42,4 +43,38 @@ func (s *store) backlogs(ctx context.Context) ([]messaging.Backlog, error) {
 		backlogs = append(backlogs, b)
 	}
 	return backlogs, rows.Err()
+}
+
+// Videos are those that a message of one of the groups is about, by its metadata; a dead letter is about none.
+func (q *Queues) Videos(ctx context.Context, groups ...string) (map[string]bool, error) {
+	videos, err := q.store.videos(ctx, groups)
+	if err != nil {
+		return nil, fmt.Errorf("read which videos messages are about: %w", unavailable(err))
+	}
+	return videos, nil
+}
+
+func (s *store) videos(ctx context.Context, groups []string) (map[string]bool, error) {
+	of, err := json.Marshal(groups)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rows, err := s.conn.QueryContext(ctx, `SELECT DISTINCT metadata ->> ? FROM messages
+		WHERE state <> 2 AND consumer IN (SELECT value FROM json_each(?)) AND metadata ->> ?1 IS NOT NULL`,
+		messaging.MetaVideo, string(of))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	videos := map[string]bool{}
+	for rows.Next() {
+		var video string
+		if err := rows.Scan(&video); err != nil {
+			return nil, err
+		}
+		videos[video] = true
+	}
+	return videos, rows.Err()
 }

@@ -77,3 +77,31 @@ func sortName(e fs.DirEntry) string {
 func mayHold(dir, prefix string) bool {
 	return strings.HasPrefix(dir, prefix) || strings.HasPrefix(prefix, dir)
 }
+
+// Temporary lists the files that are being written, or were when a process ended.
+func (s *Store) Temporary() (files []commands.StoredBlob, err error) {
+	entries, err := fs.ReadDir(s.root.FS(), tempDir)
+	if err != nil {
+		return nil, failed("list what is being written", tempDir, err)
+	}
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || e.Name() == lockName { // it is there no more
+			continue
+		}
+		files = append(files, commands.StoredBlob{Key: tempDir + "/" + e.Name(), Bytes: info.Size(), Modified: info.ModTime().Unix()})
+	}
+	return files, nil
+}
+
+// DropTemporary removes one of them.
+func (s *Store) DropTemporary(key string) error {
+	name, ok := strings.CutPrefix(key, tempDir+"/")
+	if !ok || name == lockName || strings.Contains(name, "/") {
+		return failed("remove what was being written", key, fs.ErrInvalid)
+	}
+	if err := s.root.Remove(key); err != nil && !absent(err) {
+		return failed("remove what was being written", key, err)
+	}
+	return nil
+}

@@ -22,7 +22,10 @@ import (
 )
 
 // tempDir holds files that are being written. No key begins with a dot, so no blob is ever in it.
-const tempDir = ".tmp"
+const (
+	tempDir  = ".tmp"
+	lockName = "lock" // in tempDir
+)
 
 // Store is a directory of blobs. Several processes may use one directory.
 type Store struct {
@@ -59,7 +62,7 @@ func Open(dir string) (*Store, error) {
 // begin takes a shared lock for the life of the process. Who gets it alone first is the only one here: then temporary
 // files belong to nobody.
 func (s *Store) begin() (err error) {
-	if s.lock, err = s.root.OpenFile(tempDir+"/lock", os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+	if s.lock, err = s.root.OpenFile(tempDir+"/"+lockName, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return err
 	}
 	fd := int(s.lock.Fd())
@@ -69,7 +72,7 @@ func (s *Store) begin() (err error) {
 			return err
 		}
 		for _, e := range left {
-			if e.Name() != "lock" {
+			if e.Name() != lockName {
 				if err := s.root.Remove(tempDir + "/" + e.Name()); err != nil {
 					return err
 				}

@@ -53,6 +53,20 @@ func (r *Relay) Checkpoint(ctx context.Context) (domain.Position, error) {
 // ErrPublished says that the checkpoint is not where events begin: another relay was there, and nothing was published.
 var ErrPublished = fmt.Errorf("%w: another relay has moved the checkpoint", domain.ErrConflict)
 
+// PublishAgain publishes events once more: whoever has handled one already knows it by its position.
+func PublishAgain(ctx context.Context, pub message.Publisher, events ...domain.Recorded) error {
+	for _, e := range events {
+		msg, err := eventMessage(ctx, e)
+		if err == nil {
+			err = pub.Publish(TopicEvents, msg)
+		}
+		if err != nil {
+			return fmt.Errorf("publish event %d again: %w", e.Position, err)
+		}
+	}
+	return nil
+}
+
 // Apply publishes events. What is published cannot be taken back, so it looks at the checkpoint first: whoever has these
 // events may have asked for it long ago.
 func (r *Relay) Apply(ctx context.Context, events []domain.Recorded) error {

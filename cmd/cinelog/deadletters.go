@@ -97,11 +97,11 @@ func (d deadLetters) event(ctx context.Context, payload []byte) ([]byte, error) 
 		return nil, err
 	}
 	e, err := messaging.ReadEvent(ctx, log, payload)
-	switch {
-	case errors.Is(err, domain.ErrUnavailable):
+	if messaging.IsPermanent(err) || errors.Is(err, domain.ErrNotFound) { // which may be the reason why it is dead
+		return nil, nil
+	}
+	if err != nil {
 		return nil, err
-	case err != nil:
-		return nil, nil // which may be the reason why it is dead
 	}
 	return domain.MarshalCloudEvent(e)
 }

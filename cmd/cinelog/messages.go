@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +53,13 @@ type messageBus interface {
 		ctx context.Context, topic, group string, handle func(context.Context, messaging.DeadLetter) error,
 	) error
 	DeadLetters(ctx context.Context) ([]messaging.DeadLetter, error)
+	Backlogs(ctx context.Context) ([]messaging.Backlog, error)
+	// published is how far the relay has come, and setPublished moves that where it cannot be right.
+	published(ctx context.Context) (domain.Position, error)
+	setPublished(ctx context.Context, to domain.Position) error
+	// underWay are the videos that a message of one of the groups is about. all says that they may be any: what lies in queues
+	// cannot be looked at.
+	underWay(ctx context.Context, groups ...string) (videos map[string]bool, all bool, err error)
 	Redrive(ctx context.Context, id string) error
 	Drop(ctx context.Context, id string) error
 }
@@ -63,6 +71,19 @@ type sqliteBus struct{ *bus.Queues }
 func (b sqliteBus) publisher() (message.Publisher, error) { return b.Publisher(), nil }
 
 func (b sqliteBus) relay() (projections.Target, error) { return b.Relay(relayName), nil }
+
+func (b sqliteBus) published(ctx context.Context) (domain.Position, error) {
+	return b.LoadCheckpoint(ctx, relayName)
+}
+
+func (b sqliteBus) setPublished(ctx context.Context, to domain.Position) error {
+	return b.SaveCheckpoint(ctx, relayName, to)
+}
+
+func (b sqliteBus) underWay(ctx context.Context, groups ...string) (map[string]bool, bool, error) {
+	videos, err := b.Videos(ctx, groups...)
+	return videos, false, err
+}
 
 type awsBus struct {
 	*aws.Bus
@@ -77,6 +98,25 @@ func (b awsBus) relay() (projections.Target, error) {
 		return nil, err
 	}
 	return standby{messaging.NewRelay(relayName, pub, b.checkpoint)}, nil
+}
+
+func (b awsBus) published(ctx context.Context) (domain.Position, error) {
+	return b.checkpoint.LoadCheckpoint(ctx, relayName)
+}
+
+func (b awsBus) setPublished(ctx context.Context, to domain.Position) error {
+	if _, err := b.published(ctx); err != nil { // which is where it is moved from
+		return err
+	}
+	return b.checkpoint.SaveCheckpoint(ctx, relayName, to)
+}
+
+// underWay knows only whether there is anything.
+func (b awsBus) underWay(ctx context.Context, groups ...string) (_ map[string]bool, all bool, err error) {
+	backlogs, err := b.Backlogs(ctx)
+	return nil, slices.ContainsFunc(backlogs, func(l messaging.Backlog) bool {
+		return slices.Contains(groups, l.Group) && l.Ready+l.InWork+l.Delayed > 0
+	}), err
 }
 
 // standby is a relay beside others. When it learns that another one has published the same events at the same time it

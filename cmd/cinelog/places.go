@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -250,6 +251,9 @@ type media struct {
 	check  func(context.Context) error // may be nil
 	// abortStale drops uploads to storage that were begun before a moment and never ended; may be nil.
 	abortStale func(ctx context.Context, before time.Time) (int, error)
+	// temporary lists files that are half written, and dropTemporary removes one; both may be nil.
+	temporary     func() ([]commands.StoredBlob, error)
+	dropTemporary func(key string) error
 }
 
 func (o *opener) openBlobs(ctx context.Context) (media, error) {
@@ -262,7 +266,7 @@ func (o *opener) openBlobs(ctx context.Context) (media, error) {
 		if s, err = keep(o, s, err); err != nil {
 			return media{}, err
 		}
-		return media{Blobs: s, Media: s, sum: s.Sum, here: true}, nil
+		return media{Blobs: s, Media: s, sum: s.Sum, here: true, temporary: s.Temporary, dropTemporary: s.DropTemporary}, nil
 	}
 	s, err := o.openS3(ctx, at)
 	if err != nil {
@@ -359,6 +363,18 @@ func (o *opener) inspectBus(ctx context.Context) (messageBus, error) {
 		return o.openQueues(ctx, at, bus.Options{Shared: true, Now: time.Now})
 	}
 	return o.openBus(ctx)
+}
+
+// existingBus is inspectBus where a server has been: nothing is made.
+func (o *opener) existingBus(ctx context.Context) (messageBus, error) {
+	at, err := o.bus()
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(at.rest, "bus.db")); at.scheme == "sqlite" && err != nil {
+		return nil, errors.New("there are no messages yet")
+	}
+	return o.inspectBus(ctx)
 }
 
 // relayCheckpoint keeps how far the relay has come as a read model that has no rows.

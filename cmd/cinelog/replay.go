@@ -240,18 +240,3 @@ func comparison(isNew bool, different []string, at domain.Position) string {
 	}
 	return fmt.Sprintf("the one in use at position %d was wrong in %s", at, some)
 }
-
-// verifyViews builds every read model and says what is wrong in those in use.
-func verifyViews(ctx context.Context, log projections.Log, v views) ([]string, error) {
-	var wrong []string
-	for _, name := range readModels() {
-		result, err := v.model(name).Verify(ctx, log, nil)
-		if err != nil {
-			return nil, fmt.Errorf("verify %s: %w", name, err)
-		}
-		if !result.Equal() {
-			wrong = append(wrong, name+": "+comparison(result.New, result.Different, result.Position))
-		}
-	}
-	return wrong, nil
-}
