@@ -404,3 +404,33 @@ func TestSummary(t *testing.T) {
 		s.ask(t, "GET", "/v1/analytics/summary?"+bad, "").wants(t, 422)
 	}
 }
+
+// TestPositionsEverywhere checks that every command on videos says where the log stands with it, and that every query of a
+// read model can be asked to have got there.
+func TestPositionsEverywhere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil)
+	paths := s.ask(t, "GET", "/openapi.json", "").json["paths"].(map[string]any)
+	commands, queries := 0, 0
+	for path, operations := range paths {
+		for method, operation := range operations.(map[string]any) {
+			text := fmt.Sprint(operation)
+			switch of, isVideo := strings.CutPrefix(path, "/v1/videos"); {
+			case of == "/{id}/events": // the log itself
+			case isVideo && method != "get":
+				commands++
+				if !strings.Contains(text, "Cinelog-Position:") {
+					t.Errorf("%s %s does not say where the log stands", method, path)
+				}
+			case isVideo, strings.HasPrefix(path, "/play/"), strings.HasPrefix(path, "/v1/analytics"):
+				queries++
+				if method == "get" && !strings.Contains(text, "name:Cinelog-Min-Position") {
+					t.Errorf("%s %s cannot be asked for a position", method, path)
+				}
+			}
+		}
+	}
+	if commands < 7 || queries < 14 {
+		t.Errorf("only %d commands and %d queries", commands, queries)
+	}
+}

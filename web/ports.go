@@ -64,6 +64,7 @@ type Webhooks interface {
 	Rotate(ctx context.Context, id string) (e webhooks.Endpoint, secret string, err error)
 	Deliveries(ctx context.Context, id string, status webhooks.Status, before domain.Position, limit int) ([]webhooks.Delivery, error)
 	Redeliver(ctx context.Context, id, delivery string) error
+	Test(ctx context.Context, id string) (webhooks.Tested, error)
 	RedeliverFrom(ctx context.Context, id string, from domain.Position) error
 }
 

@@ -41,6 +41,7 @@ func New(server Server) http.Handler {
 	huma.Register(api, body(op("change-webhook", "PATCH", webhook, 200, "Change an endpoint")), s.changeWebhook)
 	huma.Register(api, op("delete-webhook", "DELETE", webhook, 204, "Tell an endpoint no more"), s.removeWebhook)
 	huma.Register(api, op("rotate-webhook-secret", "POST", webhook+"/secret", 200, "Give an endpoint a new secret; the one before signs for 24 h more"), s.rotateWebhook)
+	huma.Register(api, op("test-webhook", "POST", webhook+"/test", 200, "Send an endpoint a message that only tests it"), s.testWebhook)
 	huma.Register(api, op("list-deliveries", "GET", webhook+"/deliveries", 200, "List what an endpoint was told, newest first"), s.listDeliveries)
 	huma.Register(api, body(op("redeliver", "POST", webhook+"/redeliver", 202, "Tell an endpoint again")), s.redeliver)
 	huma.Register(api, op("get-summary", "GET", "/v1/analytics/summary", 200, "Get figures about everything"), s.summary)

@@ -162,6 +162,30 @@ func (s *Server) rotateWebhook(ctx context.Context, in *WebhookPath) (*secretOut
 	return &secretOutput{Location: "/v1/webhooks/" + e.ID, CacheControl: "no-store", Body: secretAnswer{showWebhook(e), secret}}, nil
 }
 
+// TestedAnswer is what came of a test.
+type TestedAnswer struct {
+	ID           string `json:"id" doc:"The webhook-id of the message, whose type is webhook.test.v1"`
+	Taken        bool   `json:"taken" doc:"The endpoint has answered 2xx"`
+	StatusCode   int    `json:"status_code,omitempty" doc:"Of the answer"`
+	Error        string `json:"error,omitempty"`
+	Milliseconds int64  `json:"milliseconds" doc:"Until the end of the answer"`
+}
+
+type testedOutput struct{ Body TestedAnswer }
+
+// testWebhook answers 200 also where the test has failed: it was made.
+func (s *Server) testWebhook(ctx context.Context, in *WebhookPath) (*testedOutput, error) {
+	t, err := s.Webhooks.Test(ctx, in.ID)
+	if err != nil {
+		return nil, s.problem(ctx, "path", err)
+	}
+	out := TestedAnswer{ID: t.ID, Taken: t.Result.Err == nil, StatusCode: t.Result.Code, Milliseconds: t.Took.Milliseconds()}
+	if t.Result.Err != nil {
+		out.Error = t.Result.Err.Error()
+	}
+	return &testedOutput{out}, nil
+}
+
 type deliveriesInput struct {
 	WebhookPath
 
@@ -170,7 +194,8 @@ type deliveriesInput struct {
 	Cursor string `query:"cursor" maxLength:"20" doc:"next_cursor of the page before"`
 }
 
-type deliveryAnswer struct {
+// DeliveryAnswer is a delivery as it is shown.
+type DeliveryAnswer struct {
 	ID            string    `json:"id" doc:"The webhook-id of the message, the same in each attempt"`
 	Position      int64     `json:"position"`
 	Type          string    `json:"type"`
@@ -185,7 +210,7 @@ type deliveryAnswer struct {
 
 type deliveriesOutput struct {
 	Body struct {
-		Items      []deliveryAnswer `json:"items" nullable:"false"`
+		Items      []DeliveryAnswer `json:"items" nullable:"false"`
 		NextCursor string           `json:"next_cursor,omitempty"`
 	}
 }
@@ -203,9 +228,9 @@ func (s *Server) listDeliveries(ctx context.Context, in *deliveriesInput) (*deli
 		return nil, s.problem(ctx, "path", err)
 	}
 	out := &deliveriesOutput{}
-	out.Body.Items = []deliveryAnswer{}
+	out.Body.Items = []DeliveryAnswer{}
 	for _, d := range found {
-		out.Body.Items = append(out.Body.Items, deliveryAnswer{
+		out.Body.Items = append(out.Body.Items, DeliveryAnswer{
 			ID: d.ID(), Position: int64(d.Position), Type: d.Type, Video: d.Video, Status: string(d.Status), Attempts: d.Attempts,
 			StatusCode: d.Code, Error: d.Error, LastAttemptAt: d.Last, NextAttemptAt: d.Next,
 		})

@@ -25,7 +25,7 @@ type delivering struct {
 }
 
 type attempt struct {
-	delivery *Delivery
+	delivery *queued
 	ok, gone bool
 	err      error // what became of it could not be stored
 }
@@ -60,7 +60,7 @@ func (d *Dispatcher) deliver(ctx context.Context, id string, r *running) error {
 			}
 			w.start(ctx)
 			if next, ok := w.queue.next(); ok && w.inWork < w.most {
-				due.Reset(max(0, next.Sub(d.Now())))
+				due.Reset(max(0, time.Until(next)))
 			}
 		} else if w.inWork == 0 {
 			return w.save(ctx)
@@ -77,6 +77,7 @@ func (d *Dispatcher) deliver(ctx context.Context, id string, r *running) error {
 				changing = true
 			}
 			w.learn(a.ok)
+			a.delivery.due = w.due(a.delivery.Delivery)
 			w.queue.settled(a.delivery)
 		case <-r.changed:
 			changing = true
@@ -109,7 +110,7 @@ func (w *delivering) load(ctx context.Context, id string) (err error) {
 	for i := range pending {
 		// After it was sent back, those that are told of again come in their places with the cursor.
 		if pending[i].Position <= w.cursor.Position {
-			w.queue.add(&pending[i])
+			w.queue.add(&queued{&pending[i], w.due(&pending[i])})
 		}
 	}
 	return nil
@@ -142,10 +143,15 @@ func (w *delivering) fill(ctx context.Context) error {
 		}
 		w.saved = w.cursor.Position
 		for i := range wanted {
-			w.queue.add(&wanted[i])
+			w.queue.add(&queued{&wanted[i], w.due(&wanted[i])})
 		}
 	}
 	return w.prune(ctx)
+}
+
+// due is when a delivery is to be tried. None waits for longer than one ever has to, whatever was written down.
+func (w *delivering) due(d *Delivery) time.Time {
+	return time.Now().Add(min(d.Next.Sub(w.Now()), longestPause))
 }
 
 // save stores a cursor that has moved past what was not wanted.
@@ -157,18 +163,17 @@ func (w *delivering) save(ctx context.Context) error {
 }
 
 func (w *delivering) prune(ctx context.Context) error {
-	now := w.Now()
-	if now.Sub(w.pruned) < pruneEvery {
+	if time.Since(w.pruned) < pruneEvery {
 		return nil
 	}
-	w.pruned = now
-	return w.Store.Prune(ctx, w.endpoint.ID, now.Add(-keptFor))
+	w.pruned = time.Now()
+	return w.Store.Prune(ctx, w.endpoint.ID, w.Now().Add(-keptFor))
 }
 
 // start begins as many attempts as there may be.
 func (w *delivering) start(ctx context.Context) {
 	for w.inWork < w.most {
-		d := w.queue.take(w.Now())
+		d := w.queue.take(time.Now())
 		if d == nil {
 			return
 		}
@@ -187,14 +192,14 @@ func (w *delivering) learn(ok bool) {
 }
 
 // try makes one attempt, and stores what came of it.
-func (w *delivering) try(ctx context.Context, d *Delivery) attempt {
-	result := w.send(ctx, d)
+func (w *delivering) try(ctx context.Context, d *queued) attempt {
+	result := w.send(ctx, d.Delivery)
 	if ctx.Err() != nil { // we are leaving, or somebody else has the lease: it was no attempt, or comes twice
 		return attempt{delivery: d, err: ctx.Err()}
 	}
 	d.settle(result, w.Now().UTC().Truncate(time.Microsecond))
 	a := attempt{delivery: d, ok: result.Err == nil, gone: result.Code == statusGone}
-	a.err = w.Store.Record(ctx, *d)
+	a.err = w.Store.Record(ctx, *d.Delivery)
 	if a.gone && a.err == nil {
 		_, a.err = update(ctx, w.Store, d.Endpoint, w.Now(), func(e *Endpoint) error {
 			e.Enabled, e.Reason = false, "the receiver answered 410 Gone"

@@ -66,6 +66,8 @@ const (
 	pauseFactor = 3
 	maxPause    = 4 * time.Hour
 	tryingFor   = 72 * time.Hour
+	// longestPause is how long none is longer than.
+	longestPause = maxPause * 6 / 5
 	// maxAsked is how long a receiver may ask us to stay away.
 	maxAsked = time.Hour
 )

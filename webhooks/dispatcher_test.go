@@ -2,10 +2,12 @@ package webhooks_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -29,6 +31,7 @@ type world struct {
 	versions map[string]int
 	appended chan struct{}
 	changed  chan struct{}
+	now      func() time.Time // the machine's clock, which may be set
 
 	// answer is what a receiver says; success where it is nil.
 	answer func(ctx context.Context, url string, d sent) webhooks.Result
@@ -51,10 +54,10 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
 		t: t, log: memory.NewLog(), store: memory.NewWebhooks(), versions: map[string]int{}, sent: map[string][]sent{},
-		appended: make(chan struct{}, 1), changed: make(chan struct{}, 1), open: map[string]domain.Position{},
+		appended: make(chan struct{}, 1), changed: make(chan struct{}, 1), open: map[string]domain.Position{}, now: time.Now,
 	}
 	w.service = &webhooks.Service{
-		Store: w.store, Log: w.log, Now: time.Now, Changed: func() { w.changed <- struct{}{} },
+		Store: w.store, Log: w.log, Now: time.Now, Sender: w, Changed: func() { w.changed <- struct{}{} },
 		CheckURL: func(_ context.Context, url string) error {
 			if url == "bad" {
 				return fmt.Errorf("%w: bad", domain.ErrInvalid)
@@ -69,7 +72,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) run() (stop func()) {
 	ctx, cancel := context.WithCancel(w.t.Context())
 	d := &webhooks.Dispatcher{
-		Store: w.store, Log: w.log, Sender: w, Now: time.Now, Logger: slog.New(slog.DiscardHandler),
+		Store: w.store, Log: w.log, Sender: w, Now: func() time.Time { return w.now() }, Logger: slog.New(slog.DiscardHandler),
 		Appended: w.appended, Changed: w.changed,
 	}
 	ended := make(chan error)
@@ -391,4 +394,83 @@ func (w *world) dormant(url string) {
 		w.t.Fatal(err)
 	}
 	<-w.changed
+}
+
+// once is a sender that keeps the last message.
+type once struct {
+	webhooks.Message
+
+	url  string
+	keys []string
+	says webhooks.Result
+}
+
+func (o *once) Send(ctx context.Context, url string, keys []string, m webhooks.Message) webhooks.Result {
+	o.Message, o.url, o.keys = m, url, keys
+	if _, bounded := ctx.Deadline(); !bounded {
+		return webhooks.Result{Err: errors.New("may take for ever")}
+	}
+	return o.says
+}
+
+func TestATestIsSentOnceAndKeptNowhere(t *testing.T) {
+	t.Parallel()
+	w, sender := newWorld(t), &once{says: webhooks.Result{Code: 503, Err: errors.New("answered 503")}}
+	w.service.Sender, w.service.Changed = sender, nil
+	e, secret, err := w.service.Create(t.Context(), webhooks.NewEndpoint{URL: "a", Types: []string{"video.deleted.v1"}}) // disabled
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.service.Test(t.Context(), e.ID)
+	if err != nil || got.Result.Code != 503 || got.Result.Err == nil || got.ID != sender.ID {
+		t.Errorf("%+v, %v", got, err)
+	}
+	var body struct{ SpecVersion, ID, Source, Type string }
+	if err := json.Unmarshal(sender.Body, &body); err != nil || body.SpecVersion != "1.0" || body.ID != sender.ID ||
+		body.Type != webhooks.TestType || body.Source == "" {
+		t.Errorf("sent %s, %v", sender.Body, err)
+	}
+	if sender.url != "a" || len(sender.keys) != 1 || sender.keys[0] != secret || !strings.HasPrefix(sender.ID, e.ID+"-test-") {
+		t.Errorf("sent %+v", sender)
+	}
+	first := sender.ID
+	sender.says = webhooks.Result{Code: 204}
+	if again, err := w.service.Test(t.Context(), e.ID); err != nil || again.Result.Err != nil || again.ID == first {
+		t.Errorf("a receiver that has had one test takes no other: %+v, %v", again, err)
+	}
+	if kept, err := w.service.Deliveries(t.Context(), e.ID, "", 0, 10); err != nil || len(kept) > 0 {
+		t.Errorf("%+v, %v", kept, err)
+	}
+	if _, err := w.service.Test(t.Context(), "x"); !errors.Is(err, domain.ErrNotFound) {
+		t.Errorf("of none: %v", err)
+	}
+}
+
+// The machine's clock is set back by two days, once while whoever delivers is there and once while nobody is: nothing waits
+// for two days.
+func TestAClockThatIsSetBackDelaysNothingForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answer = func(context.Context, string, sent) webhooks.Result { return refused(500) }
+		stop := w.run()
+		w.endpoint("a")
+		w.append("v", domain.VideoCreated{}, domain.VideoPublished{})
+		w.expect("a")
+		back := 2 * 24 * time.Hour
+		w.now = func() time.Time { return time.Now().Round(0).Add(-back) } // without what makes differences right
+		w.answer = nil
+		time.Sleep(7 * time.Second) // the first pause is of 5 s
+		w.expect("a", 1, 2)
+		w.answer = func(context.Context, string, sent) webhooks.Result { return refused(500) }
+		w.append("w", domain.VideoCreated{})
+		synctest.Wait()
+		stop()
+		back *= 2
+		w.answer = nil
+		stop = w.run()
+		defer stop()
+		time.Sleep(5 * time.Hour) // more than any pause
+		w.expect("a", 1, 2, 3)
+	})
 }

@@ -17,6 +17,8 @@ type Service struct {
 	Store Store
 	Log   Log
 	Now   func() time.Time
+	// Sender sends tests.
+	Sender Sender
 	// CheckURL says whether an address may be sent to: nil, or an ErrInvalid that says what is wrong with it.
 	CheckURL func(ctx context.Context, url string) error
 	// Changed is told of each change, to wake the dispatcher where it is in this process; may be nil. It must not block.

@@ -326,7 +326,7 @@ func RandomStory(r *rapid.T, text *rapid.Generator[string]) *Story {
 			domain.TranscodeRequested{Attempt: attempt},
 			domain.SourceInspected{Attempt: attempt, Source: domain.SourceInfo{Duration: float64(attempt), FrameRate: rate}},
 			domain.TranscodePlanned{Attempt: attempt, Plan: domain.Plan{
-				FrameRate: rate, Frames: 200, Rungs: []domain.Rung{{Name: "720p"}, {Name: "360p"}}, Audio: &domain.AudioPlan{},
+				FrameRate: rate, Frames: 200, GOP: 50, SegmentFrames: 100, Rungs: []domain.Rung{{Name: "720p"}, {Name: "360p"}}, Audio: &domain.AudioPlan{},
 				MoreAudio: []domain.AudioPlan{{Language: "de"}},
 			}},
 			domain.ChunkTranscoded{Attempt: attempt, Chunk: attempt - 1, Renditions: []domain.RenditionChunk{
@@ -343,6 +343,11 @@ func RandomStory(r *rapid.T, text *rapid.Generator[string]) *Story {
 			domain.PosterProduced{},
 			domain.PlaybackPolicyChanged{PlaybackPolicy: domain.PlaybackSigned},
 			domain.CaptionAdded{Language: "en"},
+			domain.CaptionAdded{Attempt: attempt, Name: "de", Language: "de", File: blob},
+			domain.CaptionRemoved{Language: "en"},
+			domain.SourceRemuxed{Attempt: attempt, Part: attempt - 1, Segments: []domain.Segment{{Blob: blob, Duration: 4}}, Final: attempt == 2},
+			domain.StoryboardProduced{Attempt: attempt, Image: blob},
+			domain.PreviewProduced{Attempt: attempt, Image: blob},
 		}).Draw(r, "event"))
 	}
 	return s

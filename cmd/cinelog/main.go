@@ -35,6 +35,7 @@ type cli struct {
 	Events      eventsCmd      `cmd:"" help:"Look at the event log, or move it."`
 	Verify      verifyCmd      `cmd:"" help:"Hold log, read models and media against each other; exit 1 on any difference."`
 	Validate    validateCmd    `cmd:"" help:"Hold HLS playlists or a DASH manifest, and their media, against the rules, by clause; exit 1 on errors."`
+	Webhooks    webhooksCmd    `cmd:"" help:"See and change who is told of events over HTTP; test an endpoint, deliver again."`
 	Dlq         dlqCmd         `cmd:"" help:"Look at messages that were given up on, and send them again."`
 	Doctor      doctorCmd      `cmd:"" help:"Say what this machine has and lacks for Cinelog."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,8 +87,9 @@ func TestAServerWithAHaltedProjection(t *testing.T) {
 			if other := standing(t, dir)["playback"]; other.State != "live" || other.LagEvents != 0 {
 				t.Errorf("the other one: %+v", other)
 			}
-			if err := cl.call(t.Context(), http.MethodGet, "/readyz", nil, nil); err != nil {
-				t.Errorf("/readyz: %v", err)
+			var ready struct{ Halted []string }
+			if err := cl.call(t.Context(), http.MethodGet, "/readyz", nil, &ready); err != nil || !slices.Equal(ready.Halted, []string{"catalog"}) {
+				t.Errorf("/readyz: %v, %v", ready, err)
 			}
 			if out := cinelog(t, exitDone, "--data", dir, "projections", "ls"); !strings.Contains(out, "catalog: halted at 8 since") {
 				t.Errorf("ls says:\n%s", out)

@@ -35,7 +35,7 @@ func (a *app) openWebhooks(ctx context.Context) error {
 	a.opened.closers = append(a.opened.closers, sender)
 	a.rehook = make(chan struct{}, 1)
 	a.hooks = &webhooks.Service{
-		Store: store, Log: a.eventLog, Now: time.Now, CheckURL: sender.CheckURL, Changed: func() { signalTo(a.rehook) },
+		Store: store, Log: a.eventLog, Now: time.Now, Sender: sender, CheckURL: sender.CheckURL, Changed: func() { signalTo(a.rehook) },
 	}
 	a.sender = sender
 	return nil

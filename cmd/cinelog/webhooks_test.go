@@ -160,3 +160,89 @@ func TestWebhooksSurviveKills(t *testing.T) {
 		p.kill()
 	}
 }
+
+// TestWebhooksCommand adds an endpoint, tests it, sees what it was told, and has it told again, as people do.
+func TestWebhooksCommand(t *testing.T) {
+	t.Parallel()
+	dir, r := t.TempDir(), newReceiver(t)
+	p := startProcess(t, nil, buildBinary(t), filepath.Join(dir, "data"), filepath.Join(dir, "log"), "--webhooks-private")
+	defer p.kill()
+	api := p.address(t)
+	webhooks := func(status int, args ...string) string {
+		t.Helper()
+		var out, errs bytes.Buffer
+		if code := run(append([]string{"webhooks", "--server", api}, args...), &out, &errs); code != status {
+			t.Errorf("webhooks %v: exit %d\n%s%s", args, code, &out, &errs)
+		}
+		return out.String() + errs.String()
+	}
+	if out := webhooks(exitDone, "ls"); out != "No endpoints.\n" {
+		t.Errorf("ls: %q", out)
+	}
+	added := strings.Fields(webhooks(exitDone, "add", r.URL+"/hook", "--type", "video.created.v1", "--type", "video.del*"))
+	id, secret := added[0], added[2]
+	type arrived struct {
+		http.Header
+
+		body []byte
+	}
+	tests := make(chan arrived, 1)
+	tested := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, err := io.ReadAll(q.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		tests <- arrived{q.Header, body}
+		if strings.HasSuffix(q.URL.Path, "bad") {
+			w.WriteHeader(http.StatusTeapot)
+		}
+	}))
+	defer tested.Close()
+	for path, status := range map[string]int{"/good": exitDone, "/bad": exitFailed} {
+		other := strings.Fields(webhooks(exitDone, "add", tested.URL+path))
+		webhooks(exitDone, "disable", other[0])
+		if out := webhooks(status, "test", other[0]); !strings.Contains(out, map[int]string{exitDone: "taken: 200", exitFailed: "answered 418"}[status]) {
+			t.Errorf("test: %s", out)
+		}
+		got := <-tests
+		hook, err := standardwebhooks.NewWebhook(other[2])
+		if err == nil {
+			err = hook.Verify(got.body, got.Header)
+		}
+		if err != nil || !strings.Contains(string(got.body), `"type":"webhook.test.v1"`) {
+			t.Errorf("a test arrived as %s: %v", got.body, err)
+		}
+		webhooks(exitDone, "rm", other[0])
+	}
+	r.mu.Lock()
+	r.secret = secret
+	r.mu.Unlock()
+	var v struct{ ID string }
+	askAPI(t, "POST", api+"/v1/videos", `{"title":"A"}`, &v)
+	askAPI(t, "PATCH", api+"/v1/videos/"+v.ID, `{"title":"B"}`, nil)
+	askAPI(t, "DELETE", api+"/v1/videos/"+v.ID, ``, nil)
+	r.have(2)
+	eventually(t, 20*time.Second, func() string {
+		if out := webhooks(exitDone, "deliveries", id, "--status", "delivered"); strings.Count(out, "delivered") != 2 ||
+			!strings.Contains(out, id+"-3") || !strings.Contains(out, "video.deleted.v1") {
+			return out
+		}
+		return ""
+	})
+	r.mu.Lock()
+	clear(r.got)
+	clear(r.newest)
+	r.mu.Unlock()
+	webhooks(exitDone, "redeliver", id, "--delivery", id+"-1")
+	r.have(1)
+	webhooks(exitDone, "redeliver", id, "--from", "1")
+	r.have(2)
+	if out := webhooks(exitDone, "ls", "--json"); !strings.Contains(out, id) || strings.Contains(out, secret) {
+		t.Errorf("ls: %s", out)
+	}
+	if out := webhooks(exitDone, "rotate", id); !strings.HasPrefix(out, "secret whsec_") || strings.Contains(out, secret) {
+		t.Errorf("rotate: %s", out)
+	}
+	webhooks(exitUsage, "redeliver", id)
+	webhooks(exitFailed, "test", "none")
+}
