@@ -210,15 +210,19 @@ func (f *fanOut) read(ctx context.Context, address, hello string, connected func
 	if err != nil {
 		return err
 	}
-	defer func() { _ = c.Close() }()
 	if _, err := c.Write([]byte(hello)); err != nil {
+		_ = c.Close()
 		return err
 	}
 	resp, err := http.ReadResponse(bufio.NewReaderSize(c, 4096), nil)
 	if err != nil {
+		_ = c.Close()
 		return err
 	}
-	defer func() { _ = resp.Body.Close() }()
+	defer func() {
+		_ = c.Close() // first, or the other would read to the end of what has none
+		_ = resp.Body.Close()
+	}()
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("a reader was answered %d", resp.StatusCode)
 	}
