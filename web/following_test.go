@@ -43,11 +43,11 @@ func newFollowed(t *testing.T, change func(*web.Server)) *followed {
 	return f
 }
 
-// append puts an event into a video's stream.
+// append puts an event into a video's stream. The clock goes back with each of them: the order is that of the positions.
 func (f *followed) append(t *testing.T, video string, e domain.Event) {
 	t.Helper()
 	_, err := f.log.Append(t.Context(), domain.Commit{
-		ID: uuid.NewString(), Stream: video, Expected: f.versions[video], Time: time.Unix(1, 0), Events: []domain.Event{e},
+		ID: uuid.NewString(), Stream: video, Expected: f.versions[video], Time: time.Unix(int64(1_000_000-f.versions[video]), 0), Events: []domain.Event{e},
 	})
 	if err != nil {
 		t.Error(err)

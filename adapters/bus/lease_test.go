@@ -78,3 +78,31 @@ func TestBacklogs(t *testing.T) {
 		t.Errorf("backlogs %+v, %v", got, err)
 	}
 }
+
+// A clock that is set back by a day delays no retry for a day.
+func TestAClockThatIsSetBackDelaysNoRetry(t *testing.T) {
+	t.Parallel()
+	var back atomic.Int64
+	q := open(t, openDB(t, filepath.Join(t.TempDir(), "bus.db")), bus.Options{
+		Now:     func() time.Time { return time.Now().Add(-time.Duration(back.Load())) },
+		Backoff: func(int) time.Duration { return time.Second },
+	})
+	declare(t, q, "topic", "group")
+	if err := q.Publisher().Publish("topic", message.NewMessage("work", nil)); err != nil {
+		t.Fatal(err)
+	}
+	msgs, err := q.Subscriber("group").Subscribe(t.Context(), "topic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := wait(t, msgs)
+	first.Nack()
+	<-first.Context().Done()
+	back.Store(int64(24 * time.Hour))
+	again := wait(t, msgs)
+	if got := again.Metadata.Get(messaging.MetaReceiveCount); got != "2" {
+		t.Errorf("receive count %s, want 2", got)
+	}
+	again.Ack()
+	<-again.Context().Done()
+}

@@ -59,6 +59,8 @@ type store struct {
 	mu        sync.Mutex
 	conn      *sql.Conn
 	lastLease int64
+	wall      time.Time // when receive looked at the clock last
+	seen      time.Time // the same moment, by a clock that nobody sets
 	insert, next, promote, due,
 	extend, ack, retry, bury, release *sql.Stmt
 }
@@ -94,6 +96,7 @@ func (s *store) prepare(ctx context.Context) error {
 		return fmt.Errorf("release leases: %w", err)
 	}
 	s.lastLease = now
+	s.wall, s.seen = s.opts.Now().Round(0), time.Now()
 	for _, p := range []struct {
 		stmt **sql.Stmt
 		sql  string
@@ -247,12 +250,30 @@ type leased struct {
 	payload   []byte
 }
 
+// clockSet is by how much a clock is back that somebody has set; less is the clock's own.
+const clockSet = 5 * time.Second
+
+// heed has what is due move with a clock that was set back: a retry, or what a dead process held, would wait for that much
+// longer. What others look at beside the server moves with the server.
+func (s *store) heed(ctx context.Context, now time.Time) error {
+	back := s.wall.Add(time.Since(s.seen)).Sub(now)
+	s.wall, s.seen = now.Round(0), time.Now()
+	if back < clockSet || s.opts.Shared {
+		return nil
+	}
+	_, err := s.conn.ExecContext(ctx, `UPDATE messages SET due = due - ? WHERE state = 1`, back.Milliseconds())
+	return unavailable(err)
+}
+
 // receive leases the queue's next message. When there is none it says when one is due, zero for never.
 func (s *store) receive(ctx context.Context, k *queue) (m leased, ok bool, next time.Time, err error) {
 	ctx = context.WithoutCancel(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.opts.Now()
+	if err := s.heed(ctx, now); err != nil {
+		return m, false, next, err
+	}
 	var due int64
 	if err := s.due.QueryRowContext(ctx, k.topic, k.group).Scan(&due); err != nil {
 		return m, false, next, unavailable(err)

@@ -349,6 +349,10 @@ func RandomStory(r *rapid.T, text *rapid.Generator[string]) *Story {
 			domain.StoryboardProduced{Attempt: attempt, Image: blob},
 			domain.PreviewProduced{Attempt: attempt, Image: blob},
 		}).Draw(r, "event"))
+		if rapid.IntRange(0, 3).Draw(r, "clock") == 0 { // it is set back for a while
+			last := &s.Events[len(s.Events)-1]
+			last.Time = last.Time.AddDate(0, 0, -2)
+		}
 	}
 	return s
 }
