@@ -46,9 +46,9 @@ func (w *RightOfWay) answered() {
 }
 
 // Yielding returns what one long piece of work calls between its steps: it returns when nobody waits for an answer, or when
-// the work would get less than its least share.
-func (w *RightOfWay) Yielding() func(context.Context) {
-	began := time.Now() // the work since the last time that it gave way
+// the work would get less than its least share. now is the clock; time.Now, which is not disturbed when the machine's is set.
+func (w *RightOfWay) Yielding(now func() time.Time) func(context.Context) {
+	began := now() // the work since the last time that it gave way
 	return func(ctx context.Context) {
 		w.mu.Lock()
 		clear := w.clear
@@ -56,13 +56,13 @@ func (w *RightOfWay) Yielding() func(context.Context) {
 		if clear == nil {
 			return
 		}
-		most := time.NewTimer(min(time.Since(began)*(leastShare-1), longAnswer))
+		most := time.NewTimer(min(now().Sub(began)*(leastShare-1), longAnswer))
 		defer most.Stop()
 		select {
 		case <-clear:
 		case <-most.C:
 		case <-ctx.Done():
 		}
-		began = time.Now()
+		began = now()
 	}
 }

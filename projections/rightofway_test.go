@@ -13,7 +13,7 @@ func TestWorkGivesWayUntilNobodyWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var way projections.RightOfWay
-		yield := way.Yielding()
+		yield := way.Yielding(time.Now)
 		took := func() time.Duration {
 			start := time.Now()
 			yield(t.Context())
@@ -46,7 +46,7 @@ func TestWorkDoesNotWaitForADownload(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var way projections.RightOfWay
-		yield := way.Yielding()
+		yield := way.Yielding(time.Now)
 		defer way.Answering()()
 		time.Sleep(200 * time.Millisecond)
 		start := time.Now()

@@ -151,7 +151,7 @@ func (w *delivering) fill(ctx context.Context) error {
 
 // due is when a delivery is to be tried. None waits for longer than one ever has to, whatever was written down.
 func (w *delivering) due(d *Delivery) time.Time {
-	return time.Now().Add(min(d.Next.Sub(w.Now()), longestPause))
+	return steady().Add(min(d.Next.Sub(w.Now()), longestPause))
 }
 
 // save stores a cursor that has moved past what was not wanted.
@@ -166,14 +166,14 @@ func (w *delivering) prune(ctx context.Context) error {
 	if time.Since(w.pruned) < pruneEvery {
 		return nil
 	}
-	w.pruned = time.Now()
+	w.pruned = steady()
 	return w.Store.Prune(ctx, w.endpoint.ID, w.Now().Add(-keptFor))
 }
 
 // start begins as many attempts as there may be.
 func (w *delivering) start(ctx context.Context) {
 	for w.inWork < w.most {
-		d := w.queue.take(time.Now())
+		d := w.queue.take(steady())
 		if d == nil {
 			return
 		}

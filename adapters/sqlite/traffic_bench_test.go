@@ -177,7 +177,7 @@ func BenchmarkRebuildUnderTraffic(b *testing.B) {
 		t.alone, t.took = nil, nil
 		var took time.Duration
 		switching := make(chan time.Duration, 1)
-		yield := t.way.Yielding()
+		yield := t.way.Yielding(time.Now)
 		t.during(func() {
 			start := time.Now()
 			done, err := t.catalog.Rebuild(b.Context(), log, &projections.RebuildOptions{

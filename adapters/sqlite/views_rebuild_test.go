@@ -91,6 +91,7 @@ func TestLiveIsRebuilt(t *testing.T) {
 }
 
 func liveIsRebuilt[R any](t *testing.T, r *rapid.T, story *contract.Story, model projections.Model[R], rows *sqlite.Rows[R]) {
+	t.Helper()
 	live := projections.NewReadModel(model, rows)
 	for at := 0; at < len(story.Events); {
 		n := rapid.IntRange(1, len(story.Events)-at).Draw(r, "batch")

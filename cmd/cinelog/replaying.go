@@ -80,7 +80,7 @@ func (r *replaying) run(
 		},
 	}
 	if r.way != nil {
-		o.GiveWay = r.way.Yielding()
+		o.GiveWay = r.way.Yielding(time.Now)
 	}
 	model := r.views.model(replay.Projection)
 	switch replay.Kind {
