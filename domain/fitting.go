@@ -7,8 +7,6 @@ import (
 )
 
 const (
-	// roomy is the part of its nominal rate that a rung may take on the average: the rest is for scenes that are harder.
-	roomy = 0.8
 	// headroom is how many times the average the peak may be, after Apple's HLS authoring rule for video on demand.
 	headroom = 2
 	// leastCap and mostCap bound the cap, as parts of the nominal rate: there may be harder scenes than those that were
@@ -47,7 +45,7 @@ func (p Plan) fitted(c Complexity) Plan {
 			most = 1
 		}
 		if part[r.Codec] == 0 {
-			part[r.Codec] = roomy
+			part[r.Codec] = 1
 		}
 		part[r.Codec] = min(part[r.Codec], takes/nominal)
 		target := min(takes, max(enough*r.Codec.thrift(), part[r.Codec]*nominal))

@@ -38,9 +38,9 @@ func TestRatesAndQualityFollowThePictures(t *testing.T) {
 		takes [5]int // kbit/s at the profile's quality
 		want  []fit
 	}{
-		"twice what there is": { // four fifths of the ladder's is what all but one of them come near to
+		"more than there is": {
 			[5]int{8000, 3520, 2240, 1280, 400},
-			[]fit{{"1080p", 7500, 6}, {"720p", 4200, 4}, {"480p", 2100, 6}, {"360p", 1200, 6}, {"240p", 400, 2}},
+			[]fit{{"1080p", 7500, 4}, {"720p", 4200, 2}, {"480p", 2100, 4}, {"360p", 1200, 4}, {"240p", 400, 0}},
 		},
 		"what fits": {
 			[5]int{4000, 2240, 1120, 640, 320},
