@@ -3,6 +3,7 @@ package domain
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // LadderChoice says whether rungs that add nothing to a video are left out.
@@ -61,55 +62,72 @@ func (p Plan) avc() []Rung {
 	return slices.DeleteFunc(slices.Clone(p.Encoded()), func(r Rung) bool { return r.Codec != "" && r.Codec != AVC })
 }
 
-// Choose returns the plan without the rungs that add nothing, as far as the pictures were measured, and with the reasons.
-// One rung that is encoded is always left.
+// Choose returns the plan without the rungs that add nothing, and the others as their pictures want them, as far as those
+// were measured, and with the reasons. One rung that is encoded is always left.
 func (p Plan) Choose(c Complexity) Plan {
 	p.Open, p.Complexity, p.Dropped = false, &c, nil
 	rungs := p.avc()
-	var fs []RungForecast
-	if source := p.Remuxed(); source != nil {
-		fs = append(fs, RungForecast{Name: source.Name, Likeness: 1, BitRate: int(float64(source.MaxRate) / heavyRemux)})
-	}
-	served := len(fs)
-	for _, r := range rungs {
+	forecasts := make([]RungForecast, len(rungs))
+	for i, r := range rungs {
 		at := slices.IndexFunc(c.Rungs, func(f RungForecast) bool { return f.Name == r.Name })
 		if at < 0 || c.Rungs[at].BitRate <= 0 {
 			return p // not measured: all are made
 		}
-		f := c.Rungs[at]
-		f.BitRate = min(f.BitRate, r.MaxRate)
-		fs = append(fs, f)
+		forecasts[i] = c.Rungs[at]
 	}
 	if len(rungs) == 0 {
 		return p
 	}
-	for i, why := range reasons(fs, served, min(alike, 1-hidden*c.Loss))[served:] {
+	first := fromAbove(forecasts, min(alike, 1-hidden*c.Loss))
+	fits := fit(rungs[first:], forecasts[first:])
+	served := make([]RungForecast, 0, len(rungs))
+	if source := p.Remuxed(); source != nil {
+		served = append(served, RungForecast{Name: source.Name, BitRate: int(float64(source.MaxRate) / heavyRemux)})
+	}
+	encoded := len(served)
+	for i, f := range fits {
+		served = append(served, RungForecast{Name: rungs[first+i].Name, BitRate: int(min(f.average, float64(rungs[first+i].MaxRate)))})
+	}
+	for i := range first {
+		p.Dropped = append(p.Dropped, DroppedRung{rungs[i].Name, fmt.Sprintf("looks like %s: SSIM %.4f", rungs[i+1].Name, forecasts[i+1].Likeness)})
+	}
+	fitted := map[string]fitting{}
+	lowest := ""
+	for i, why := range reasons(served, encoded)[encoded:] {
+		name := rungs[first+i].Name
 		if why != "" {
-			p.Dropped = append(p.Dropped, DroppedRung{Name: rungs[i].Name, Reason: why})
+			p.Dropped = append(p.Dropped, DroppedRung{Name: name, Reason: why})
+			continue
+		}
+		fitted[name], lowest = fits[i], name
+	}
+	all := p.Rungs
+	p.Rungs = nil
+	for _, r := range all {
+		name := strings.TrimSuffix(r.Name, "-"+string(r.Codec))
+		f, ok := fitted[name]
+		switch {
+		case r.Remux:
+			p.Rungs = append(p.Rungs, r)
+		case ok:
+			p.Rungs = append(p.Rungs, f.apply(r, name == lowest))
 		}
 	}
-	p.Rungs = slices.DeleteFunc(slices.Clone(p.Rungs), func(r Rung) bool {
-		return !r.Remux && slices.ContainsFunc(p.Dropped, func(d DroppedRung) bool {
-			return r.Name == d.Name || r.Name == d.Name+"-"+string(r.Codec)
-		})
-	})
-	return p.fitted(c)
+	return p
+}
+
+// fromAbove returns how many of the rungs, highest first, show no more than the one below them, which they look like from
+// the likeness alike on.
+func fromAbove(fs []RungForecast, alike float64) (first int) {
+	for first < mostFromAbove && first+1 < len(fs) && fs[first+1].Likeness >= alike {
+		first++
+	}
+	return first
 }
 
 // reasons gives for each rung, highest first, why it is not made; empty where it is. The first ones are served anyway.
-// Two rungs look the same from the likeness alike on.
-func reasons(fs []RungForecast, served int, alike float64) []string {
-	why := make([]string, len(fs))
-	// From above: what shows no more than the rung below it.
-	first := served
-	for ; first < served+mostFromAbove && first+1 < len(fs) && fs[first+1].Likeness >= alike; first++ {
-		why[first] = fmt.Sprintf("looks like %s: SSIM %.4f", fs[first+1].Name, fs[first+1].Likeness)
-	}
-	made := fs[first:]
-	if served > 0 {
-		made = append(fs[:1:1], made...)
-	}
-	skipped := len(fs) - len(made) // of the rungs that are encoded
+func reasons(made []RungForecast, served int) []string {
+	why := make([]string, len(made))
 	// From below: what is for networks that carry the rung above it as well.
 	last := 0
 	for last+1 < len(made) && made[last].BitRate > slowest {
@@ -117,7 +135,7 @@ func reasons(fs []RungForecast, served int, alike float64) []string {
 	}
 	last = max(last, served)
 	for i := last + 1; i < len(made); i++ {
-		why[i+skipped] = fmt.Sprintf("%s needs no more than about %d kbit/s", made[last].Name, made[last].BitRate/1000)
+		why[i] = fmt.Sprintf("%s needs no more than about %d kbit/s", made[last].Name, made[last].BitRate/1000)
 	}
 	// Between: what lies between two that are near each other.
 	above := 0
@@ -126,7 +144,7 @@ func reasons(fs []RungForecast, served int, alike float64) []string {
 			above = i
 			continue
 		}
-		why[i+skipped] = fmt.Sprintf("%s, with about %d kbit/s, is near enough to %s, with %d",
+		why[i] = fmt.Sprintf("%s, with about %d kbit/s, is near enough to %s, with %d",
 			made[above].Name, made[above].BitRate/1000, made[i+1].Name, made[i+1].BitRate/1000)
 	}
 	return why

@@ -3,7 +3,6 @@ package domain
 import (
 	"fmt"
 	"math"
-	"strings"
 )
 
 const (
@@ -19,43 +18,37 @@ const (
 	mostCoarser, coarserBy, halving = 6, 0.5, 6
 )
 
-// fitted returns the plan with the rate and the quality of each rung set by what its pictures take. A rung is for the
-// networks that carry its nominal rate and not that of the one above it: so where pictures need no more than a part of the
-// nominal rate in one size, smaller sizes get no larger part, and all keep their distance.
-func (p Plan) fitted(c Complexity) Plan {
-	forecasts := make(map[string]float64, len(c.Rungs))
-	for _, f := range c.Rungs {
-		forecasts[f.Name] = float64(f.BitRate)
-	}
-	rungs := make([]Rung, 0, len(p.Rungs))
-	part := map[Codec]float64{}
-	lowest := ""
-	if made := p.avc(); len(made) > 0 {
-		lowest = made[len(made)-1].Name
-	}
-	for _, r := range p.Rungs {
-		name := strings.TrimSuffix(r.Name, "-"+string(r.Codec))
-		takes := forecasts[name] * r.Codec.thrift()
-		if r.Remux || takes <= 0 {
-			rungs = append(rungs, r)
-			continue
-		}
-		nominal, most := float64(r.MaxRate), mostCap
-		if name == lowest { // there is none below for a network that cannot carry it
-			most = 1
-		}
-		if part[r.Codec] == 0 {
-			part[r.Codec] = 1
-		}
-		part[r.Codec] = min(part[r.Codec], takes/nominal)
-		target := min(takes, max(enough*r.Codec.thrift(), part[r.Codec]*nominal))
+// fitting is how a rung is encoded to have its place among the others, by what its pictures take in AVC.
+type fitting struct {
+	coarser        float64 // CRF
+	takes, average float64 // bits per second: as the profile says, and so
+}
+
+// fit goes down the rungs. A rung is for the networks that carry its nominal rate and not that of the one above it: so where
+// pictures need no more than a part of the nominal rate in one size, smaller sizes get no larger part, and all keep their
+// distance.
+func fit(rungs []Rung, forecasts []RungForecast) []fitting {
+	fits := make([]fitting, len(rungs))
+	part := 1.0
+	for i, r := range rungs {
+		takes, nominal := float64(forecasts[i].BitRate), float64(r.MaxRate)
+		part = min(part, takes/nominal)
+		target := min(takes, max(enough, part*nominal))
 		steps := math.Round(halving * math.Log2(takes/target) / coarserBy)
-		r.Coarser = min(mostCoarser, coarserBy*steps)
-		average := takes * math.Exp2(-r.Coarser/halving)
-		r.MaxRate = int(max(leastCap*nominal, min(most*nominal, headroom*average))) / 1000 * 1000
-		r.Fit = fmt.Sprintf("takes about %d kbit/s of %d", int(takes)/1000, int(nominal)/1000)
-		rungs = append(rungs, r)
+		coarser := min(mostCoarser, coarserBy*steps)
+		fits[i] = fitting{coarser: coarser, takes: takes, average: takes * math.Exp2(-coarser/halving)}
 	}
-	p.Rungs = rungs
-	return p
+	return fits
+}
+
+// apply sets a rung's quality and cap. Below the lowest there is none for a network that cannot carry it.
+func (f fitting) apply(r Rung, lowest bool) Rung {
+	nominal, most, thrift := float64(r.MaxRate), mostCap, r.Codec.thrift()
+	if lowest {
+		most = 1
+	}
+	r.Coarser = f.coarser
+	r.MaxRate = int(max(leastCap*nominal, min(most*nominal, headroom*f.average*thrift))) / 1000 * 1000
+	r.Fit = fmt.Sprintf("takes about %d kbit/s of %d", int(f.takes*thrift)/1000, int(nominal)/1000)
+	return r
 }
