@@ -33,9 +33,10 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 		plan: job.Plan, name: domain.AudioName(job.Track), bitRate: plan.BitRate, out: out, total: job.Plan.FrameRate.Seconds(job.Plan.Frames),
 	}
 	// The priming takes the place of the first 1,024 samples, so that sound and picture both start at 0 without an
-	// edit list, which players read differently.
-	filter := fmt.Sprintf("[0:%d]aresample=%d:async=1:first_pts=0,apad,atrim=start_sample=%d:end=%.6f,asetpts=PTS-STARTPTS[a]",
-		track.Index, plan.SampleRate, aacPriming, a.total)
+	// edit list, which players read differently. What claims to be heard long after the end is left out at once: the silence
+	// before it would be made in memory, half a megabyte a second.
+	filter := fmt.Sprintf("[0:%d]aselect='not(gt(t\\,%.6f))',aresample=%d:async=1:first_pts=0,apad,atrim=start_sample=%d:end=%.6f,asetpts=PTS-STARTPTS[a]",
+		track.Index, a.total+absurdGap/1e6, plan.SampleRate, aacPriming, a.total)
 	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, e.timedArgs(p.container)...)
 	args = append(args, "-vn", "-i", inputMark, "-filter_complex", filter, "-map", "[a]", "-map_metadata", "-1", "-dn", "-sn", "-vn",
 		"-c:a", "aac", "-b:a", strconv.Itoa(plan.BitRate), "-ac", strconv.Itoa(plan.Channels),
