@@ -74,5 +74,4 @@ func TestEveryCodecFollowsTheRules(t *testing.T) {
 			t.Errorf("of chunk %d only %v was kept", e.Chunk, e.Kept)
 		}
 	}
-	followsTheRules(t, cl.server, v)
 }

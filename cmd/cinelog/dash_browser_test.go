@@ -100,7 +100,6 @@ func TestDASHPlaysInTheBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	followsTheRules(t, a.url(), v)
 	address := serveBeside(t, a.url())
 	browser := startChromium(t)
 	for name := range playerPages {

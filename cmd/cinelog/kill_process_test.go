@@ -33,6 +33,7 @@ func buildBinary(t testing.TB) string {
 type serverProcess struct {
 	cmd   *exec.Cmd
 	log   string      // the file
+	at    string      // the address, once somebody has asked for it
 	ready chan string // gives the address once, or is closed when the process ends before
 	ended chan struct{}
 	state error
@@ -85,6 +86,7 @@ func (p *serverProcess) address(t testing.TB) string {
 			<-p.ended
 			t.Fatalf("the server ended at its start: %v", p.state)
 		}
+		p.at = address
 		return address
 	case <-time.After(time.Minute):
 		t.Fatal("the server does not start")

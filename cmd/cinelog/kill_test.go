@@ -213,6 +213,7 @@ func (k *killer) check(kills int) {
 			t.Errorf("video %s is %s at the end", id, v.Status)
 		}
 	}
+	allFollowTheRules(t, cl.server)
 	for id := range k.deleted {
 		if err := cl.call(t.Context(), http.MethodGet, "/v1/videos/"+id, nil, nil); err == nil {
 			t.Errorf("video %s was deleted and is there", id)

@@ -142,6 +142,18 @@ func (w *witness) check() {
 		}
 		return ""
 	})
+	for _, p := range w.machines.processes {
+		select {
+		case <-p.ended:
+			continue
+		default:
+		}
+		if p.at != "" {
+			allFollowTheRules(w.t, p.at)
+			return
+		}
+	}
+	w.t.Error("no server is left to ask for what it serves")
 }
 
 // wrongInLog says what is there twice, or not in its place.

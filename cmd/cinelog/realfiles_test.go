@@ -204,7 +204,6 @@ func (cl *realClient) judge(f realFile, id, file string) (wrong []string) {
 		}
 	}
 	wrong = append(wrong, cl.playable(v)...)
-	wrong = append(wrong, brokenRules(cl.t.Context(), cl.server, v.Playback.HLS, v.Playback.DASH, chosen, ofTheSource)...)
 	if f.rotated {
 		turned, err := turnedBy(cl.t.Context(), file, cl.server+v.Playback.HLS)
 		if err != nil || turned != 0 {
