@@ -22,7 +22,7 @@ func CatalogModel() Model[Video] {
 		Name:    CatalogName,
 		Version: catalogVersion,
 		Keys:    func(e domain.Recorded) []string { return []string{e.Stream} },
-		Fold:    func(_ string, v Video, e domain.Recorded) Video { return v.evolve(e) },
+		Fold:    func(_ string, v Video, e domain.Recorded) Video { return v.Evolve(e) },
 	}
 }
 
@@ -30,13 +30,13 @@ func CatalogModel() Model[Video] {
 func FoldVideo(events []domain.Recorded) Video {
 	var v Video
 	for _, e := range events {
-		v = v.evolve(e)
+		v = v.Evolve(e)
 	}
 	return v
 }
 
-// evolve never changes what v's slices and pointers hold: the old row may still be in use.
-func (v Video) evolve(r domain.Recorded) Video {
+// Evolve returns the row after one more event. It never changes what v's slices and pointers hold: the old row may still be in use.
+func (v Video) Evolve(r domain.Recorded) Video {
 	if v.Version == 0 {
 		v.ID, v.CreatedAt, v.Created = r.VideoID(), r.Time.UTC(), r.Position
 	}

@@ -87,3 +87,5 @@ func (w *waiter) look(n *news) (told bool, changed <-chan struct{}) {
 }
 
 func (*waiter) cut() {}
+
+func (*waiter) wantsProgress() bool { return false }

@@ -23,6 +23,7 @@ type feed struct {
 	now      func() time.Time
 	behind   chan struct{} // whoever reads the log by himself holds one
 	most     int           // followers
+	history  func(context.Context, domain.VideoID) ([]domain.Recorded, error)
 
 	mu      sync.Mutex
 	current *news // nil while nobody follows
@@ -48,6 +49,9 @@ func newFeed(s *Server) *feed {
 	f := &feed{
 		log: s.Events, appended: s.Appended, tick: cmp.Or(s.EventsTick, defaultTick), stopping: s.Stopping, logger: s.Log, now: s.Now,
 		behind: make(chan struct{}, behindAtOnce), most: cmp.Or(s.MaxFollowers, defaultFollowers),
+		history: func(ctx context.Context, id domain.VideoID) ([]domain.Recorded, error) {
+			return s.Commands.History(ctx, id)
+		},
 	}
 	return f
 }
@@ -57,6 +61,7 @@ type frame struct {
 	position    domain.Position
 	kind, video string
 	text        []byte
+	progress    []byte // how far the video is then, for those who want to know; nil where it is as far as before
 }
 
 // newFrame writes an event as server-sent events have it (WHATWG HTML, 9.2.5). Its data are what the bus carries: JSON,
@@ -93,6 +98,9 @@ func (f *feed) join(ctx context.Context, who follower, head domain.Position) *ne
 		return nil
 	}
 	n.followers[who] = struct{}{}
+	if who.wantsProgress() {
+		n.progress++
+	}
 	return n
 }
 
@@ -103,6 +111,9 @@ func (f *feed) leave(n *news, who follower) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.followers, who)
+	if who.wantsProgress() {
+		n.progress--
+	}
 	if len(n.followers) == 0 {
 		n.end()
 		f.current = nil
@@ -116,8 +127,9 @@ func (f *feed) pump(ctx context.Context, n *news) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	stopping, failing := f.stopping, false
+	videos := &inWork{history: f.history, rows: map[domain.VideoID]projections.Video{}}
 	for at := n.head; ; {
-		frames, err := f.readNews(ctx, at)
+		frames, err := f.readNews(ctx, at, n, videos)
 		if err != nil && ctx.Err() == nil && !failing {
 			f.logger.ErrorContext(ctx, "the live feed cannot read the log", "position", at, "error", err)
 		}
@@ -144,7 +156,7 @@ func (f *feed) pump(ctx context.Context, n *news) {
 	}
 }
 
-func (f *feed) readNews(ctx context.Context, after domain.Position) ([]*frame, error) {
+func (f *feed) readNews(ctx context.Context, after domain.Position, n *news, videos *inWork) ([]*frame, error) {
 	events, err := f.log.ReadAfter(ctx, after, newsBatch)
 	if err != nil {
 		return nil, fmt.Errorf("read the log after %d: %w", after, err)
@@ -154,6 +166,17 @@ func (f *feed) readNews(ctx context.Context, after domain.Position) ([]*frame, e
 		if frames[i], err = newFrame(e); err != nil {
 			return nil, err
 		}
+	}
+	if !n.wantProgress() {
+		clear(videos.rows) // they would miss events
+		return frames, nil
+	}
+	said, err := videos.after(ctx, events)
+	if err != nil { // the events are what matters
+		f.logger.ErrorContext(ctx, "the live feed cannot tell how far videos are", "position", after, "error", err)
+	}
+	for i := range said {
+		frames[i].progress = said[i]
 	}
 	return frames, nil
 }
@@ -187,6 +210,8 @@ func (f *feed) readBehind(ctx context.Context, after domain.Position, wants func
 type follower interface {
 	// cut ends what keeps it waiting for a slow client, when the server stops.
 	cut()
+	// wantsProgress says whether it is to be told how far videos are.
+	wantsProgress() bool
 }
 
 // news are the newest events, and who follows them.
@@ -195,6 +220,7 @@ type news struct {
 
 	mu        sync.Mutex
 	followers map[follower]struct{}
+	progress  int      // of them, want to be told of it
 	kept      []*frame // those after begin, up to head, none left out
 	size      int
 	begin     domain.Position
@@ -207,10 +233,10 @@ func (n *news) add(frames []*frame) time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, f := range frames {
-		n.kept, n.size, n.head = append(n.kept, f), n.size+len(f.text), f.position
+		n.kept, n.size, n.head = append(n.kept, f), n.size+len(f.text)+len(f.progress), f.position
 	}
 	for len(n.kept) > keptFrames || n.size > keptBytes {
-		n.begin, n.size = n.kept[0].position, n.size-len(n.kept[0].text)
+		n.begin, n.size = n.kept[0].position, n.size-len(n.kept[0].text)-len(n.kept[0].progress)
 		n.kept = n.kept[1:]
 	}
 	close(n.changed)
@@ -235,6 +261,12 @@ func (n *news) first() domain.Position {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.begin
+}
+
+func (n *news) wantProgress() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.progress > 0
 }
 
 func (n *news) cutAll() {

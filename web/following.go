@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,11 +19,12 @@ import (
 
 type followInput struct {
 	After       int64    `query:"after" minimum:"-1" default:"-1" doc:"Begin after this position; -1: from now on"`
-	Types       []string `query:"type,explode" doc:"Only events of this type, or of the types that begin like one with a * at the end (video.caption_*); repeat for several"`
+	Types       []string `query:"type,explode" doc:"Only events of this type, or of the types that begin like one with a * at the end (video.caption_*); repeat for several. progress, as a type, tells how far encodes are"`
 	Video       string   `query:"video" doc:"Only events of this video"`
 	LastEventID string   `header:"Last-Event-ID" doc:"Go on after this position, which the last event or heartbeat had as its id; wins over after"`
 
-	after domain.Position // -1: from now on
+	after    domain.Position // -1: from now on
+	progress bool            // is wanted too
 }
 
 // Resolve checks what a schema cannot say.
@@ -31,7 +33,9 @@ func (in *followInput) Resolve(huma.Context) []error {
 	refuse := func(place, message string) {
 		bad = append(bad, &huma.ErrorDetail{Location: place, Message: message})
 	}
-	if wrong := domain.CheckTypeFilters(in.Types); wrong != "" {
+	events := slices.DeleteFunc(slices.Clone(in.Types), func(t string) bool { return t == progressType })
+	in.progress = len(events) < len(in.Types)
+	if wrong := domain.CheckTypeFilters(events); wrong != "" {
 		refuse("query.type", wrong)
 	}
 	if in.Video != "" {
@@ -68,7 +72,7 @@ func (s *Server) follow(ctx context.Context, in *followInput) (*huma.StreamRespo
 	}
 	return &huma.StreamResponse{Body: func(ctx huma.Context) { //nolint:contextcheck // huma's has the request's
 		r, w := humachi.Unwrap(ctx)
-		out := &eventStream{w: w, conn: http.NewResponseController(w), feed: s.feed, at: in.after, heartbeat: s.Heartbeat}
+		out := &eventStream{w: w, conn: http.NewResponseController(w), feed: s.feed, at: in.after, heartbeat: s.Heartbeat, progress: in.progress}
 		n := s.feed.join(r.Context(), out, head)
 		if n == nil {
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfterFull))
@@ -105,6 +109,7 @@ type eventStream struct {
 	conn      *http.ResponseController
 	feed      *feed
 	heartbeat time.Duration
+	progress  bool
 
 	at      domain.Position // all up to here is sent, or not wanted
 	written int             // bytes since the deadline was set; 0 when all was flushed
@@ -154,6 +159,11 @@ func (e *eventStream) sendNew(ctx context.Context, in *followInput, n *news) (ch
 					return nil, err
 				}
 			}
+			if f.progress != nil && in.progress && (in.Video == "" || f.video == in.Video) {
+				if err := e.write(f.progress); err != nil {
+					return nil, err
+				}
+			}
 			e.at = f.position
 		}
 		if err := e.flush(); err != nil || ok {
@@ -200,6 +210,8 @@ func (e *eventStream) flush() error {
 	}
 	return nil
 }
+
+func (e *eventStream) wantsProgress() bool { return e.progress }
 
 // cut makes a write that waits for the client fail soon.
 func (e *eventStream) cut() { _ = e.conn.SetWriteDeadline(e.feed.now().Add(lastMoment)) }

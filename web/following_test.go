@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/cinelog/cinelog/adapters/memory"
+	"github.com/cinelog/cinelog/commands"
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/web"
 )
@@ -36,6 +37,7 @@ func newFollowed(t *testing.T, change func(*web.Server)) *followed {
 	f := &followed{log: memory.NewLog(), versions: map[string]int{}, bell: make(chan struct{}, 1)}
 	f.site = newSite(t, func(s *web.Server) {
 		s.Events, s.Appended, s.EventsTick = f.log, f.bell, time.Hour
+		s.Commands = &commands.Service{Log: f.log, Now: time.Now}
 		if change != nil {
 			change(s)
 		}
@@ -46,8 +48,13 @@ func newFollowed(t *testing.T, change func(*web.Server)) *followed {
 // append puts an event into a video's stream. The clock goes back with each of them: the order is that of the positions.
 func (f *followed) append(t *testing.T, video string, e domain.Event) {
 	t.Helper()
+	f.appendAt(t, video, e, time.Unix(int64(1_000_000-f.versions[video]), 0))
+}
+
+func (f *followed) appendAt(t *testing.T, video string, e domain.Event, at time.Time) {
+	t.Helper()
 	_, err := f.log.Append(t.Context(), domain.Commit{
-		ID: uuid.NewString(), Stream: video, Expected: f.versions[video], Time: time.Unix(int64(1_000_000-f.versions[video]), 0), Events: []domain.Event{e},
+		ID: uuid.NewString(), Stream: video, Expected: f.versions[video], Time: at, Events: []domain.Event{e},
 	})
 	if err != nil {
 		t.Error(err)

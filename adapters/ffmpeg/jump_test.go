@@ -28,7 +28,7 @@ func TestSoundThatJumpsTakesNoMemory(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "a.mkv")
 		args := moving(160, 90, 25, 2) + morse + "2" + lossy + fmt.Sprintf(` -c:a aac -bsf:a setts=ts=if(%s\,PTS+1000*9000\,PTS)`, jump)
 		runFFmpeg(t, append(strings.Fields("-v error "+args), path)...)
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$") //nolint:gosec // this test
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 		cmd.Env = append(os.Environ(), name+"="+path)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v: %s", when, err, out)
