@@ -71,9 +71,19 @@ func TestMutatedFilesGetAnAnswer(t *testing.T) {
 	}
 }
 
-// answered takes a file as far as it goes and says how far that was.
+// mostOutput is how much may be made of a small file that is broken: those here are clips of 2 s and of 100 pixels.
+const mostOutput = 16 << 20
+
+// answered takes a file as far as it goes and says how far that was. An error that is no *domain.Failure says that there was
+// no answer in time, or one that is too large.
 func answered(t *testing.T, e *ffmpeg.Encoder, file string, within time.Duration) (outcome string, err error) {
 	t.Helper()
+	out := newRecorder()
+	defer func() {
+		if n := out.bytes(); n > mostOutput {
+			outcome, err = "too much", fmt.Errorf("%d bytes were made of it", n)
+		}
+	}()
 	step := func(do func(context.Context) error) error {
 		ctx, cancel := context.WithTimeout(t.Context(), within)
 		defer cancel()
@@ -89,7 +99,7 @@ func answered(t *testing.T, e *ffmpeg.Encoder, file string, within time.Duration
 	plan, remuxed := domain.PlanTranscode(info), ""
 	if plan.Remuxed() != nil {
 		err := step(func(ctx context.Context) error {
-			return e.Remux(ctx, commands.RemuxJob{Path: file, Source: info, Plan: plan}, newRecorder())
+			return e.Remux(ctx, commands.RemuxJob{Path: file, Source: info, Plan: plan}, out)
 		})
 		if _, refused := errors.AsType[*domain.Failure](err); err != nil && !refused {
 			return "not remuxed", err
@@ -102,13 +112,13 @@ func answered(t *testing.T, e *ffmpeg.Encoder, file string, within time.Duration
 	ladder := domain.Ladder(info.Width, info.Height)
 	plan.Rungs = ladder[len(ladder)-1:]
 	if err := step(func(ctx context.Context) error {
-		return e.EncodeChunk(ctx, commands.ChunkJob{Path: file, Source: info, Plan: plan, Chunk: 0, Poster: true}, newRecorder())
+		return e.EncodeChunk(ctx, commands.ChunkJob{Path: file, Source: info, Plan: plan, Chunk: 0, Poster: true}, out)
 	}); err != nil {
 		return "not encoded" + remuxed, err
 	}
 	if plan.Audio != nil {
 		if err := step(func(ctx context.Context) error {
-			return e.EncodeAudio(ctx, commands.AudioJob{Path: file, Source: info, Plan: plan}, newRecorder())
+			return e.EncodeAudio(ctx, commands.AudioJob{Path: file, Source: info, Plan: plan}, out)
 		}); err != nil {
 			return "without its sound" + remuxed, err
 		}

@@ -55,6 +55,21 @@ func (r *recorder) Poster(_ context.Context, p commands.PosterImage) error {
 	return nil
 }
 
+// bytes is how much came.
+func (r *recorder) bytes() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, segments := range r.segments {
+		for _, s := range segments {
+			n += len(s.Data)
+		}
+	}
+	if r.poster != nil {
+		n += len(r.poster.Data)
+	}
+	return n
+}
+
 // file writes the init of a rendition and all of its segments one after the other.
 func (r *recorder) file(t *testing.T, rendition string) string {
 	t.Helper()
