@@ -57,7 +57,8 @@ type Day struct {
 	Publications   int
 	Failures       map[domain.FailureCode]int // nil when there were none
 	// Processed is how many attempts produced their last rendition on this day; ProcessingTime is how long these took
-	// together since their upload (or since their new start was asked for), and LongestProcessing the longest of them.
+	// together since their upload (or since their new start was asked for; nothing where a clock was set back meanwhile), and
+	// LongestProcessing the longest of them.
 	Processed         int
 	ProcessingTime    time.Duration
 	LongestProcessing time.Duration

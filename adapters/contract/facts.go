@@ -60,7 +60,7 @@ func (s factStory) draw(r *rapid.T) []domain.Recorded {
 	now := s.start
 	attempts := map[string]int{}
 	for range rapid.IntRange(0, 40).Draw(r, "events") {
-		now = now.Add(time.Duration(rapid.IntRange(0, 10*3600_000).Draw(r, "ms")) * time.Millisecond)
+		now = now.Add(time.Duration(rapid.IntRange(-2*3600_000, 10*3600_000).Draw(r, "ms")) * time.Millisecond) // clocks are set back, too
 		video := fmt.Sprint(rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "video"), s.run)
 		bytes := rapid.Int64Range(0, 1<<40).Draw(r, "bytes")
 		code := rapid.SampledFrom([]domain.FailureCode{domain.NotAVideo, domain.Internal}).Draw(r, "code")
@@ -103,8 +103,10 @@ func (s factStory) figures(log []domain.Recorded, from, to time.Time) []projecti
 			started[attempt{r.Stream, e.Attempt}] = r.Time
 		case domain.TranscodeRequested:
 			started[attempt{r.Stream, e.Attempt}] = r.Time
-		case domain.RenditionProduced:
-			ended[attempt{r.Stream, e.Attempt}] = r.Time
+		case domain.RenditionProduced: // the last one by the clock
+			if a := (attempt{r.Stream, e.Attempt}); r.Time.After(ended[a]) {
+				ended[a] = r.Time
+			}
 		}
 	}
 	var days []projections.Day
@@ -137,8 +139,9 @@ func (s factStory) figures(log []domain.Recorded, from, to time.Time) []projecti
 		for a, end := range ended {
 			if start, ok := started[a]; ok && within(end) {
 				d.Processed++
-				d.ProcessingTime += end.Sub(start)
-				d.LongestProcessing = max(d.LongestProcessing, end.Sub(start))
+				took := max(0, end.Sub(start))
+				d.ProcessingTime += took
+				d.LongestProcessing = max(d.LongestProcessing, took)
 			}
 		}
 		if something && !day.Before(from) {

@@ -211,7 +211,7 @@ func (a *Analytics) measure(ctx context.Context, days map[int64]*projections.Day
 			if d == nil {
 				continue
 			}
-			took := time.Duration(to-from) * time.Microsecond
+			took := max(0, time.Duration(to-from)*time.Microsecond) // a clock may have been set back
 			d.Processed++
 			d.ProcessingTime += took
 			d.LongestProcessing = max(d.LongestProcessing, took)

@@ -81,7 +81,7 @@ func (s *summary) measure(ctx context.Context, tx *sql.Tx, first, end int64) err
 				AND f.kind IN ('uploaded', 'requested')) AS started,
 			(SELECT max(time) FROM facts f WHERE f.video = seen.video AND f.attempt = seen.attempt
 				AND f.kind = 'rendition') AS ended FROM seen)
-		SELECT ended, ended - started FROM attempts WHERE started IS NOT NULL`, first, end)
+		SELECT ended, max(0, ended - started) FROM attempts WHERE started IS NOT NULL`, first, end)
 	if err != nil {
 		return err
 	}
