@@ -151,6 +151,11 @@ func (b *build[R]) switchTo(ctx context.Context) (switched bool, err error) {
 	if err := catchUp(b.live.reads); err != nil { // most of it before the others have to wait
 		return false, fmt.Errorf("switch: %w", err)
 	}
+	for _, g := range []*generation{b.next, b.live} { // else a commit while others wait might be the one that has to do it
+		if _, err := g.writes.ExecContext(ctx, `PRAGMA wal_checkpoint(PASSIVE)`); err != nil {
+			return false, fmt.Errorf("switch: %w", unavailable(err))
+		}
+	}
 	if b.o.Settled != nil {
 		if err := b.o.Settled(ctx); err != nil {
 			return false, fmt.Errorf("switch: %w", err)
