@@ -48,9 +48,10 @@ type CommitReader interface {
 	EachCommit(ctx context.Context, after domain.Position, limit int, each func(domain.StoredCommit) error) error
 }
 
-// CommitLog also takes commits of another log. Every adapter passes contract.CommitLog.
+// CommitLog also takes commits of another log, and takes texts out of what it has. Every adapter passes contract.CommitLog.
 type CommitLog interface {
 	CommitReader
+	TextEraser
 
 	// Import appends consecutive commits of another log with the positions, versions, ids, times and hashes that they
 	// have there, and returns nil when all are on disk. Commits that are there already are left as they are, so that
@@ -60,6 +61,17 @@ type CommitLog interface {
 	// ErrConflict: there is another commit at this place, or the id or the version of the stream is taken.
 	// ErrUnavailable: as for Append.
 	Import(ctx context.Context, commits []domain.StoredCommit) error
+}
+
+// TextEraser takes texts out of an event log.
+type TextEraser interface {
+	// EraseTexts puts tombstones (domain.VideoErased.Apply) in the places of a stream's events that e names, and returns when
+	// the texts are on no disk of this log any longer, as far as it can see to that. Nothing else changes: positions,
+	// versions, ids, hashes. Where tombstones are already they stay, so that it may be done again, by several at once,
+	// after a crash, and beside appends and readers; readers see an event as it was or its tombstone. e must be recorded in
+	// the stream before, so that whoever sees a tombstone finds why.
+	// ErrInvalid: an event that e names is not there, or has no texts. ErrUnavailable: do it again.
+	EraseTexts(ctx context.Context, stream string, e domain.VideoErased) error
 }
 
 // Blobs is the storage of media. Keys are slash-separated names that we made ("media/<video>/..."): lower-case

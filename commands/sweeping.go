@@ -251,7 +251,7 @@ func LiveBlobs(events []domain.Recorded, now time.Time) []domain.Blob {
 		case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.VideoUploaded,
 			domain.TranscodeRequested, domain.SourceInspected, domain.SourceRejected, domain.TranscodePlanned, domain.AudioLeftOut,
 			domain.RenditionProduced, domain.TranscodeFailed, domain.VideoPublished, domain.VideoUnpublished,
-			domain.VideoDeleted:
+			domain.VideoDeleted, domain.VideoErased:
 		}
 	}
 	for _, b := range captions {

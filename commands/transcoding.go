@@ -54,7 +54,7 @@ func (p *Transcoding) Handle(ctx context.Context, r domain.Recorded) error {
 		return p.sweep(ctx, id, 0)
 	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.ChunkTranscoded,
 		domain.SourceRemuxed, domain.AudioTranscoded, domain.AudioLeftOut, domain.PosterProduced, domain.PreviewProduced, domain.VideoPublished,
-		domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved:
+		domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved, domain.VideoErased:
 	}
 	return nil
 }

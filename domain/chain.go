@@ -14,12 +14,15 @@ type EncodedEvent struct {
 	Data []byte
 }
 
-// Encode encodes all events of a commit.
+// Encode encodes all events of a commit, to be stored: those that hold texts with a salt, another one each time.
 func (c Commit) Encode() ([]EncodedEvent, error) {
 	out := make([]EncodedEvent, len(c.Events))
 	for i, e := range c.Events {
 		t, data, err := EncodeEvent(e)
 		if err != nil {
+			return nil, err
+		}
+		if data, err = salted(e, data); err != nil {
 			return nil, err
 		}
 		out[i] = EncodedEvent{Type: t, Data: data}
@@ -28,7 +31,7 @@ func (c Commit) Encode() ([]EncodedEvent, error) {
 }
 
 // ChainHash ties a commit to the one before it, so that a changed, missing or added event anywhere in the log is found
-// by folding the chain again. Each event enters by the SHA-256 of its data, not by the data, so that a payload can be
+// by folding the chain again. Each event enters by the SHA-256 of its data, not by the data, so that texts can be
 // erased later without breaking the chain. first is the position of the commit's first event.
 func ChainHash(previous []byte, first Position, c Commit, events []EncodedEvent) []byte {
 	h := sha256.New()
@@ -44,7 +47,7 @@ func ChainHash(previous []byte, first Position, c Commit, events []EncodedEvent)
 	number(h, int64(len(events)))
 	for _, e := range events {
 		text(h, e.Type)
-		sum := sha256.Sum256(e.Data)
+		sum := e.digest()
 		h.Write(sum[:])
 	}
 	return h.Sum(nil)

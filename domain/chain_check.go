@@ -9,11 +9,12 @@ import (
 const MaxFindings = 100
 
 // ChainCheck follows a log from its first commit and finds where it is not as it was written: positions without a gap,
-// versions of every stream from 1 on, events that can be decoded, and every commit's hash over the one before it. The
-// zero value is at the beginning.
+// versions of every stream from 1 on, events that can be decoded, every commit's hash over the one before it, and
+// tombstones where an erasure is recorded and nowhere else. The zero value is at the beginning.
 type ChainCheck struct {
 	end      ChainEnd
 	versions map[string]int
+	tombs    Tombstones
 	findings []string
 }
 
@@ -44,6 +45,9 @@ func (c *ChainCheck) Follow(s StoredCommit, last Position, version int, broken .
 	if !bytes.Equal(s.Hash, ChainHash(c.end.Hash, s.First, s.Commit, s.Events)) {
 		find("the hash does not fit to the content and the commit before")
 	}
+	for _, v := range c.tombs.Follow(s) {
+		find("the erasure of version %d of stream %s was not carried out: cinelog erase %s", v, s.Commit.Stream, s.Commit.Stream)
+	}
 	if c.versions == nil {
 		c.versions = map[string]int{}
 	}
@@ -54,5 +58,11 @@ func (c *ChainCheck) Follow(s StoredCommit, last Position, version int, broken .
 // Full says that there are MaxFindings, and no need to go on.
 func (c *ChainCheck) Full() bool { return len(c.findings) >= MaxFindings }
 
-// Findings returns what was found, in words for the operator, at most MaxFindings.
-func (c *ChainCheck) Findings() []string { return c.findings[:min(len(c.findings), MaxFindings)] }
+// Findings returns what was found up to the log's end, in words for the operator, at most MaxFindings.
+func (c *ChainCheck) Findings() []string {
+	found := c.findings
+	for _, at := range c.tombs.Unrecorded() {
+		found = append(found, fmt.Sprintf("event at %d: it is a tombstone, and no erasure is recorded that leaves this of it", at))
+	}
+	return found[:min(len(found), MaxFindings)]
+}

@@ -60,6 +60,8 @@ func EventType(e Event) string {
 		return "video.caption_removed.v1"
 	case VideoDeleted:
 		return "video.deleted.v1"
+	case VideoErased:
+		return "video.erased.v1"
 	}
 	return ""
 }
@@ -125,6 +127,8 @@ func DecodeEvent(eventType string, data []byte) (Event, error) {
 		return decode[CaptionRemoved](eventType, data)
 	case "video.deleted.v1":
 		return decode[VideoDeleted](eventType, data)
+	case "video.erased.v1":
+		return decode[VideoErased](eventType, data)
 	}
 	return nil, fmt.Errorf("%w: %q", ErrUnknownEvent, eventType)
 }
@@ -146,7 +150,7 @@ func EventTypes() []string {
 		"video.audio_transcoded.v1", "video.audio_transcoded.v2", "video.audio_left_out.v1",
 		"video.poster_produced.v1", "video.storyboard_produced.v1", "video.preview_produced.v1", "video.rendition_produced.v1",
 		"video.transcode_failed.v1", "video.published.v1", "video.unpublished.v1", "video.caption_added.v1",
-		"video.caption_removed.v1", "video.deleted.v1",
+		"video.caption_removed.v1", "video.deleted.v1", "video.erased.v1",
 	}
 }
 

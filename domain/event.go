@@ -300,3 +300,4 @@ func (VideoUnpublished) isEvent()      {}
 func (CaptionAdded) isEvent()          {}
 func (CaptionRemoved) isEvent()        {}
 func (VideoDeleted) isEvent()          {}
+func (VideoErased) isEvent()           {}

@@ -183,7 +183,7 @@ func (v Video) Evolve(r Recorded) Video {
 		v.Deleted = true
 	case CaptionAdded:
 		v.Run.Captioned = v.Run.Captioned || (e.Attempt > 0 && e.Attempt == v.Attempt)
-	case PreviewProduced, CaptionRemoved: // no decision depends on them
+	case PreviewProduced, CaptionRemoved, VideoErased: // no decision depends on them
 	}
 	return v
 }

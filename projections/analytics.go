@@ -117,7 +117,7 @@ func FactOf(r domain.Recorded) (f Fact, ok bool) {
 	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.SourceInspected,
 		domain.TranscodePlanned, domain.ChunkTranscoded, domain.SourceRemuxed, domain.AudioTranscoded, domain.AudioLeftOut, domain.PosterProduced,
 		domain.StoryboardProduced, domain.PreviewProduced, domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved,
-		domain.VideoDeleted:
+		domain.VideoDeleted, domain.VideoErased:
 		return Fact{}, false
 	}
 	return f, f.Kind != ""

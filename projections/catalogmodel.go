@@ -90,6 +90,7 @@ func (v Video) Evolve(r domain.Recorded) Video {
 		v.Published, v.PublishedAt = true, r.Time.UTC()
 	case domain.VideoUnpublished:
 		v.Published = false
+	case domain.VideoErased:
 	case domain.VideoDeleted:
 		return Video{
 			ID: v.ID, Created: v.Created, CreatedAt: v.CreatedAt, Version: v.Version, Position: v.Position, Deleted: true,

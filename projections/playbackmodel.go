@@ -114,7 +114,7 @@ func playbackKeys(r domain.Recorded) []string {
 		domain.SourceRejected, domain.TranscodeFailed, domain.RenditionProduced, domain.VideoPublished,
 		domain.VideoUnpublished:
 		return []string{r.Stream}
-	case domain.VideoDetailsChanged, domain.CaptionRemoved, domain.VideoDeleted:
+	case domain.VideoDetailsChanged, domain.CaptionRemoved, domain.VideoDeleted, domain.VideoErased:
 	}
 	return nil
 }

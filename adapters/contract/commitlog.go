@@ -31,6 +31,10 @@ func CommitLog(t *testing.T, open func(t *testing.T) WholeLog) {
 		"an append at once with an import":   appendDuringImport,
 		"an error ends the reading":          errorEndsReading,
 		"a log that goes on is no less good": importOfPart,
+		"texts are erased and nothing else":  textsErased,
+		"erasing is done again and at once":  erasedAgain,
+		"erasing what is not there":          erasingRefused,
+		"a copy is erased as its source was": copyOfErased,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

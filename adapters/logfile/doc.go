@@ -20,5 +20,8 @@
 //
 //	{"end":{"events":3,"position":3,"hash":"…"}}
 //
+// An event whose texts were erased has a tombstone as its data, which ends with the SHA-256 of what it was; the chain is made
+// of that. Events with texts have a random salt in their data, which nothing reads.
+//
 // There is nothing in it of when or where it was made: the same part of the same log gives the same bytes.
 package logfile

@@ -24,6 +24,7 @@ type Reader struct {
 	header Header
 	end    domain.ChainEnd
 	events int64
+	tombs  domain.Tombstones
 	done   bool
 }
 
@@ -103,6 +104,7 @@ func (f *Reader) Next() (c domain.StoredCommit, err error) {
 		return c, f.wrongly(err)
 	}
 	f.events += int64(len(c.Events))
+	f.tombs.Follow(c)
 	return c, nil
 }
 
@@ -145,6 +147,9 @@ func (f *Reader) close(c closing) error {
 			c.Events, c.Position, f.events, f.end.Position)
 	case !bytes.Equal(c.Hash, f.end.Hash):
 		return f.wrong("the closing line has another hash than the last commit")
+	}
+	if at := f.tombs.Unrecorded(); len(at) > 0 {
+		return f.wrong("the event at %d is a tombstone, and no erasure is recorded that leaves this of it", at[0])
 	}
 	if _, err := f.line(); err == nil {
 		return f.wrong("there is something after the closing line")

@@ -92,10 +92,11 @@ type Imported struct {
 	Position domain.Position // where the file ends
 	Head     domain.Position // where the log ends after it
 	Hash     []byte          // of the commit at Position
+	Erased   int             // videos whose erasure the file records
 }
 
 // Import puts the commits of a file into a log that is empty or ends where the file begins or anywhere in it; what is
-// there already must be equal. When it ends with an error, what has gone in is a whole part of the file, and importing
+// there already must be equal, and erasures that the file records are carried out in the log. When it ends with an error, what has gone in is a whole part of the file, and importing
 // the file again goes on after it. progress may be nil.
 //
 // ErrInvalid: the file is not as it was written. ErrConflict: it does not fit to what is in the log.
@@ -120,7 +121,7 @@ func move(
 		return Imported{}, fmt.Errorf("%w: the file begins after position %d, and the log ends at %d: import what is between first "+
 			"(cinelog events export --after %d)", domain.ErrConflict, h.After, head, head)
 	}
-	t := transfer{log: log, into: into, file: f, progress: progress, head: head, there: h.After}
+	t := transfer{log: log, into: into, file: f, progress: progress, head: head, there: h.After, erased: map[string][]domain.Recorded{}}
 	if err := t.sameStart(ctx); err != nil {
 		return Imported{}, err
 	}
@@ -139,8 +140,11 @@ func move(
 	if err := t.flush(ctx); err != nil {
 		return Imported{}, err
 	}
+	if err := t.erase(ctx); err != nil {
+		return Imported{}, err
+	}
 	end := f.End()
-	done := Imported{Position: end.Position, Hash: end.Hash, Head: max(head, end.Position), Events: int64(end.Position - h.After)}
+	done := Imported{Position: end.Position, Hash: end.Hash, Head: max(head, end.Position), Events: int64(end.Position - h.After), Erased: len(t.erased)}
 	done.There = int64(min(head, end.Position) - h.After)
 	return done, nil
 }
@@ -158,6 +162,8 @@ type transfer struct {
 
 	batch         []domain.StoredCommit
 	events, bytes int
+
+	erased map[string][]domain.Recorded // the events that record it, by stream
 }
 
 // place is what is compared of a commit in the log: its hash stands for all that is in it and before it.
@@ -182,6 +188,12 @@ func (t *transfer) sameStart(ctx context.Context) error {
 
 // take compares a commit with the one in the log, or puts it into the batch.
 func (t *transfer) take(ctx context.Context, c domain.StoredCommit) error {
+	switch e, err := c.Erasures(); {
+	case err != nil:
+		return err
+	case len(e.Events) > 0:
+		t.erased[c.Commit.Stream] = append(t.erased[c.Commit.Stream], domain.Recorded{Event: e})
+	}
 	if c.First <= t.head {
 		return t.compare(ctx, c)
 	}
@@ -243,6 +255,19 @@ func (t *transfer) flush(ctx context.Context) error {
 	}
 	t.tell(t.batch[len(t.batch)-1].Last())
 	t.batch, t.events, t.bytes = nil, 0, 0
+	return nil
+}
+
+// erase carries out what the file says that was erased: a copy that was made before has the texts.
+func (t *transfer) erase(ctx context.Context) error {
+	if t.into == nil {
+		return nil
+	}
+	for stream, recorded := range t.erased {
+		if err := t.into.EraseTexts(ctx, stream, domain.Erased(recorded)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

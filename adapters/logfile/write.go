@@ -17,6 +17,7 @@ type Writer struct {
 	end    domain.ChainEnd
 	head   domain.Position
 	events int64
+	tombs  domain.Tombstones
 }
 
 // NewWriter writes the first line of a file for the events after a commit's end, up to the one at head.
@@ -32,6 +33,7 @@ func (f *Writer) Commit(c domain.StoredCommit) (err error) {
 	if f.end, err = f.end.Follow(c); err != nil {
 		return err
 	}
+	f.tombs.Follow(c)
 	line := eventLine{
 		Stream: c.Commit.Stream, Commit: c.Commit.ID, Time: c.Commit.Time.UTC().Format(timeFormat), Meta: c.Commit.Meta,
 	}
@@ -73,10 +75,14 @@ func fitsIntoLine(l eventLine, data []byte) error {
 	return nil
 }
 
-// Close writes the last line. It does not close what it writes to.
+// Close writes the last line. It does not close what it writes to. ErrConflict: texts were erased meanwhile, and the event
+// that says so is not in the file.
 func (f *Writer) Close() error {
 	if f.end.Position != f.head {
 		return fmt.Errorf("%w: the events end at %d and not at %d", domain.ErrInvalid, f.end.Position, f.head)
+	}
+	if at := f.tombs.Unrecorded(); len(at) > 0 {
+		return fmt.Errorf("%w: the texts of the event at %d were erased meanwhile: export again", domain.ErrConflict, at[0])
 	}
 	err := f.line(struct {
 		End closing `json:"end"`

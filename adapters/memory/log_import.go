@@ -58,6 +58,31 @@ func (l *Log) Import(ctx context.Context, commits []domain.StoredCommit) error {
 	return nil
 }
 
+// EraseTexts implements commands.TextEraser.
+func (l *Log) EraseTexts(ctx context.Context, stream string, e domain.VideoErased) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	indexes := l.streams[stream]
+	if err := e.Within(len(indexes)); err != nil {
+		return fmt.Errorf("erase texts of stream %s: %w", stream, err)
+	}
+	c := domain.StoredCommit{Commit: domain.Commit{Stream: stream}} // all of the stream as if it was one
+	for _, i := range indexes {
+		c.Events = append(c.Events, l.events[i].encoded)
+	}
+	events, changed, err := e.Apply(c)
+	if err != nil {
+		return err
+	}
+	for _, i := range changed {
+		l.events[indexes[i]].encoded = events[i]
+	}
+	return nil
+}
+
 func (l *Log) importOne(c domain.StoredCommit) error {
 	end := l.end()
 	if c.First <= end.Position {

@@ -16,7 +16,7 @@ import (
 // commitDoc is a commit. There is one document for each, so that a commit can only be there as a whole. Its key is the
 // position of its first event, the next one's key is that of Last+1: of all who want to append at one place, the unique
 // key lets one in, and whether there is a next commit is one look at one key. The newest commit is never deleted, nor is
-// any other.
+// any other; nor is one changed, except that texts of events are erased.
 type commitDoc struct {
 	Key     string          `bson:"_id"`     // commitKey(First)
 	First   domain.Position `bson:"first"`   // position of the first event

@@ -13,7 +13,8 @@ import (
 // tail is what this process remembers of the log: its newest commits, as many as go into some memory, in order and
 // without a gap up to the end, as of the last look at the server. Everybody who reads the newest events, and the writer
 // too, shares it, so that each commit is fetched and decoded once in a process. What is in the log never changes: so
-// what is remembered is right for ever, and only where it ends must be asked for.
+// what is remembered is right for ever, and only where it ends must be asked for. Texts that are erased are the one
+// exception: the commit that records it has all before it forgotten.
 type tail struct {
 	commits *mongo.Collection
 	bound   int // bytes of commits that are kept, about
@@ -98,10 +99,16 @@ func (t *tail) add(doc *commitDoc) bool {
 	t.ids[doc.ID] = c
 	t.streams[doc.Stream] = append(t.streams[doc.Stream], c)
 	t.learn(doc.Stream, doc.Next-1)
-	for t.size > t.bound {
+	for t.size > t.bound || len(t.kept) > 1 && doc.erases() {
 		t.dropOldest()
 	}
 	return true
+}
+
+// erases says that texts of events before this commit are erased, or about to be: nothing before it is kept, and it is not
+// fetched again.
+func (c *commitDoc) erases() bool {
+	return slices.ContainsFunc(c.Events, func(e eventDoc) bool { return e.Type == domain.EventType(domain.VideoErased{}) })
 }
 
 func (t *tail) dropOldest() {

@@ -35,6 +35,7 @@ func OpenDB(ctx context.Context, path string, d Durability) (*sql.DB, error) {
 			"journal_mode(WAL)", "synchronous(" + string(d) + ")", "foreign_keys(1)",
 			// Every connection has a cache of its own: 1 MiB each, and the file system's cache does the rest.
 			"cache_size(-1024)", "mmap_size(0)",
+			"secure_delete(1)", // what is deleted is overwritten
 		},
 	})
 }

@@ -70,15 +70,8 @@ func (r commitRow) stored(id string, hash []byte) (domain.StoredCommit, error) {
 
 // Import implements commands.CommitLog. All commits, or after an error none, are stored, in one transaction.
 func (l *Log) Import(ctx context.Context, commits []domain.StoredCommit) error {
-	tx, err := l.db.BeginTx(ctx, nil) // it takes the write lock
+	err := inTx(ctx, l.db, func(tx *sql.Tx) error { return importCommits(ctx, tx, commits) })
 	if err != nil {
-		return fmt.Errorf("import commits: %w", unavailable(err))
-	}
-	if err = importCommits(ctx, tx, commits); err == nil {
-		err = tx.Commit()
-	}
-	if err != nil {
-		_ = tx.Rollback() // where the commit failed there is nothing to roll back
 		return fmt.Errorf("import commits: %w", unavailable(err))
 	}
 	return nil

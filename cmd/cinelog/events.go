@@ -198,6 +198,8 @@ func eventSummary(e domain.Event) string {
 		return fmt.Sprintf("%dx%d, %.1f s", e.Width, e.Height, e.Duration)
 	case domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.TranscodeRequested,
 		domain.VideoPublished, domain.VideoUnpublished, domain.CaptionRemoved, domain.VideoDeleted:
+	case domain.VideoErased:
+		return fmt.Sprintf("%d events", len(e.Events))
 	}
 	b, err := json.Marshal(e)
 	if err != nil || string(b) == "{}" {

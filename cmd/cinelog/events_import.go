@@ -51,7 +51,7 @@ func (e eventsImportCmd) run(ctx context.Context, c *console) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.name(), err)
 		}
-		if e.DryRun || done.There == done.Events {
+		if e.DryRun || done.There == done.Events && done.Erased == 0 {
 			return e.report(c, done)
 		}
 		if err := again(); err != nil {
