@@ -119,6 +119,10 @@ func Replays(t *testing.T, place func(t *testing.T) func() projections.Replays) 
 		t.Parallel()
 		replaysAreCancelled(t, place(t))
 	})
+	t.Run("told at once", func(t *testing.T) {
+		t.Parallel()
+		replaysAreToldAtOnce(t, place(t))
+	})
 }
 
 func replaysAreKept(t *testing.T, open func() projections.Replays) {
@@ -150,6 +154,19 @@ func replaysAreKept(t *testing.T, open func() projections.Replays) {
 	}
 	if all, err = s.Replays(t.Context(), 1000); err != nil || len(all) != 200 {
 		t.Errorf("%d are remembered, %v, want 200", len(all), err)
+	}
+}
+
+// replaysAreToldAtOnce says of a new one twice at the same time how it is, as when the first time was called off half way.
+func replaysAreToldAtOnce(t *testing.T, open func() projections.Replays) {
+	s := open()
+	for i := range 10 {
+		r := projections.Replay{ID: fmt.Sprint("r", i), State: projections.ReplayRunning, Started: moment, Updated: moment}
+		race(4, func(int) {
+			if err := s.Put(t.Context(), r); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

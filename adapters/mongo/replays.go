@@ -39,17 +39,30 @@ func (s *Replays) Put(ctx context.Context, r projections.Replay) error {
 	if err != nil {
 		return err
 	}
-	put, err := s.docs.UpdateOne(ctx, bson.D{{Key: "_id", Value: replayKeys + r.ID}},
-		bson.D{{Key: "$set", Value: bson.D{{Key: "doc", Value: string(doc)}}}})
-	if err == nil && put.MatchedCount == 0 {
-		if _, err = s.docs.InsertOne(ctx, replayDoc{ID: replayKeys + r.ID, Doc: string(doc)}); err == nil {
+	err = s.update(ctx, r.ID, doc)
+	if errors.Is(err, mongo.ErrNoDocuments) {
+		_, err = s.docs.InsertOne(ctx, replayDoc{ID: replayKeys + r.ID, Doc: string(doc)})
+		switch {
+		case err == nil:
 			err = s.trim(ctx)
+		case mongo.IsDuplicateKeyError(err): // one that was called off has come through after all
+			err = s.update(ctx, r.ID, doc)
 		}
 	}
 	if err != nil {
 		return fmt.Errorf("replay %s: %w", r.ID, unavailable(ctx, err))
 	}
 	return nil
+}
+
+// update is mongo.ErrNoDocuments when nothing is said of the replay yet.
+func (s *Replays) update(ctx context.Context, id string, doc []byte) error {
+	put, err := s.docs.UpdateOne(ctx, bson.D{{Key: "_id", Value: replayKeys + id}},
+		bson.D{{Key: "$set", Value: bson.D{{Key: "doc", Value: string(doc)}}}})
+	if err == nil && put.MatchedCount == 0 {
+		err = mongo.ErrNoDocuments
+	}
+	return err
 }
 
 // trim forgets the oldest.
