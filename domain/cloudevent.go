@@ -51,7 +51,7 @@ func marshalCloudEvent(r Recorded, most int) ([]byte, error) {
 	}
 	ref := ""
 	if len(data) > most {
-		data, ref = nil, "/v1/videos/"+r.Stream+"/events"
+		data, ref = nil, dataRef(r.Stream)
 	}
 	return json.Marshal(cloudEvent{
 		DataRef: ref, SpecVersion: "1.0", ID: strconv.FormatInt(int64(r.Position), 10), Source: cloudEventSource, Type: eventType,
@@ -59,6 +59,19 @@ func marshalCloudEvent(r Recorded, most int) ([]byte, error) {
 		Version: r.Version, Actor: r.Meta.Actor, Correlation: r.Meta.Correlation, Causation: r.Meta.Causation, Data: data,
 	})
 }
+
+// WithoutData leaves the data of a CloudEvent out, as if they had been too long: who reads it finds them where the event was
+// recorded, as they are by then.
+func WithoutData(b []byte) ([]byte, error) {
+	var c cloudEvent
+	if err := json.Unmarshal(b, &c); err != nil {
+		return nil, fmt.Errorf("read a CloudEvent: %w", err)
+	}
+	c.Data, c.DataRef = nil, dataRef(c.Subject)
+	return json.Marshal(c)
+}
+
+func dataRef(stream string) string { return "/v1/videos/" + stream + "/events" }
 
 // UnmarshalCloudEvent reads what these two wrote. ErrDataLeftOut comes with all that is known but the Event.
 func UnmarshalCloudEvent(b []byte) (Recorded, error) {

@@ -27,7 +27,16 @@ type Commands interface {
 	History(ctx context.Context, id domain.VideoID) ([]domain.Recorded, error)
 }
 
-var _ Commands = (*commands.Service)(nil)
+// Eraser takes what was said about deleted videos out of everything. commands.Eraser is one.
+type Eraser interface {
+	// Erase may be done again. ErrNotFound, ErrNotAllowed when the video is not deleted.
+	Erase(ctx context.Context, id domain.VideoID) (commands.Erasure, error)
+}
+
+var (
+	_ Commands = (*commands.Service)(nil)
+	_ Eraser   = (*commands.Eraser)(nil)
+)
 
 // Freshness waits for the read models.
 type Freshness interface {

@@ -60,14 +60,17 @@ func (c *CommandHeaders) Resolve(huma.Context) []error {
 	return []error{newProblem(http.StatusBadRequest, "Idempotency-Key must be at most 255 printable ASCII characters")}
 }
 
-// key names the request that carries it: which command on what, and its body or that body's digest.
+// key names the request that carries it: which command on what, and its body or that body's digest. The client's key is in
+// the digest too, as the log keeps that for ever: without the key nobody finds out by trying what was said.
 func (c *CommandHeaders) key(what string, body []byte) commands.IdempotencyKey {
 	if c.IdempotencyKey == "" {
 		return commands.IdempotencyKey{}
 	}
 	h := sha256.New()
-	h.Write([]byte(what))
-	h.Write([]byte{0})
+	for _, part := range []string{c.IdempotencyKey, what} {
+		h.Write([]byte(part))
+		h.Write([]byte{0})
+	}
 	h.Write(body)
 	return commands.IdempotencyKey{Key: c.IdempotencyKey, RequestHash: hex.EncodeToString(h.Sum(nil))}
 }

@@ -75,6 +75,8 @@ func New(server Server) http.Handler {
 	huma.Register(api, op("redrive-dead-letter", "POST", letter+"/redrive", 202, "Send a dead letter again, as if it was new", 503), s.redriveLetter)
 	huma.Register(api, op("drop-dead-letter", "DELETE", letter, 204, "Give a dead letter up for good", 503), s.dropLetter)
 
+	huma.Register(api, op("erase-video", "POST", admin+"/videos/{id}/erase", 200, "Take what was said about a deleted video out of the log and its copies, for good", 409, 503), s.erase)
+
 	huma.Register(api, op("healthz", "GET", "/healthz", 200, "Does the process answer?"), s.healthy)
 	huma.Register(api, op("readyz", "GET", "/readyz", 200, "Should the process get requests?", 503), s.ready)
 	r.Get("/media/*", s.serveMedia)

@@ -13,6 +13,7 @@ import (
 // Server is what the handlers need. Every field without a default named here must be set.
 type Server struct {
 	Commands  Commands
+	Eraser    Eraser // may be nil
 	Catalog   projections.Catalog
 	Playbacks projections.Playbacks
 	Freshness Freshness

@@ -142,20 +142,7 @@ func (r *Rows[R]) sweep(ctx context.Context, c *comparison[R]) error {
 	if err := sleep(ctx, dropAge); err != nil {
 		return err
 	}
-	others, err := r.gens.others(ctx, c.next.gen.name, c.live.gen.name)
-	if err != nil {
-		return err
-	}
-	for _, name := range others {
-		unused, err := r.gens.unused(ctx, name)
-		if err == nil && unused {
-			err = r.gens.db.drop(ctx, r.gens.view, name)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.dropOthers(ctx, c.next.gen.name, c.live.gen.name)
 }
 
 // comparison is a rebuild under way.

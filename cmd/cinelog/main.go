@@ -33,6 +33,7 @@ type cli struct {
 	Replay      replayCmd      `cmd:"" help:"Rebuild a projection (catalog, playback, analytics) or all of them from the log."`
 	Projections projectionsCmd `cmd:"" help:"See how far the projections are; pause one, have it resume, or skip an event."`
 	Events      eventsCmd      `cmd:"" help:"Look at the event log, or move it."`
+	Erase       eraseCmd       `cmd:"" help:"Take what was said about deleted videos out of the log and its copies, for good."`
 	Verify      verifyCmd      `cmd:"" help:"Hold log, read models and media against each other; exit 1 on any difference."`
 	Validate    validateCmd    `cmd:"" help:"Hold HLS playlists or a DASH manifest, and their media, against the rules, by clause; exit 1 on errors."`
 	Webhooks    webhooksCmd    `cmd:"" help:"See and change who is told of events over HTTP; test an endpoint, deliver again."`

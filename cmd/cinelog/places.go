@@ -140,7 +140,14 @@ func unreached(err error, hint string) error {
 type eventLog interface {
 	commands.EventLog
 	commands.CommitReader
+	commands.TextEraser
 	projections.Log
+}
+
+// wholeLog is a log to which other logs' commits may go too.
+type wholeLog interface {
+	eventLog
+	commands.CommitLog
 }
 
 // openLog opens the log for a server. alone says that no other process can append to it.
@@ -208,8 +215,20 @@ func (o *opener) lockLog() error {
 	return err
 }
 
+// appendBeside opens a log that is there, to append to it beside a server or without one.
+func (o *opener) appendBeside(ctx context.Context) (eventLog, error) {
+	at, err := o.log()
+	if err == nil && at.scheme == "sqlite" && !hasLog(at.rest) {
+		err = fmt.Errorf("%w: there is no event log in %s", domain.ErrNotFound, at.rest)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.importLog(ctx)
+}
+
 // importLog opens the log, which lockLog has locked, to put another one's commits into it.
-func (o *opener) importLog(ctx context.Context) (commands.CommitLog, error) {
+func (o *opener) importLog(ctx context.Context) (wholeLog, error) {
 	at, err := o.log()
 	if err != nil {
 		return nil, err

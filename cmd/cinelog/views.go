@@ -29,6 +29,11 @@ type readModel interface {
 	Rollback(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
 }
 
+// forgetful is a read model that can remove what is left of rows that are gone, on disk and in generations before.
+type forgetful interface {
+	Forget(ctx context.Context) error
+}
+
 // readModels names all of them.
 func readModels() []string {
 	return []string{projections.CatalogName, projections.PlaybackName, projections.AnalyticsName}
@@ -47,12 +52,14 @@ func versionOf(name string) int {
 
 type catalogRows interface {
 	readModel
+	forgetful
 	projections.Rows[projections.Video]
 	projections.Catalog
 }
 
 type playbackRows interface {
 	readModel
+	forgetful
 	projections.Rows[projections.PlaybackRow]
 	projections.RowReader[projections.PlaybackRow]
 }
@@ -181,6 +188,7 @@ type projected struct {
 	name   string
 	target projections.Target
 	skips  *projections.Skips
+	forgetful
 }
 
 // projected are the targets that keep the read models up to date.
@@ -189,8 +197,8 @@ func (v views) projected() []projected {
 	var skips [2]projections.Skips
 	catalog.Skip, playback.Skip = skips[0].Has, skips[1].Has
 	return []projected{
-		{catalog.Name, projections.NewReadModel(catalog, v.catalog), &skips[0]},
-		{playback.Name, projections.NewReadModel(playback, v.playback), &skips[1]},
+		{catalog.Name, projections.NewReadModel(catalog, v.catalog), &skips[0], v.catalog},
+		{playback.Name, projections.NewReadModel(playback, v.playback), &skips[1], v.playback},
 	}
 }
 
