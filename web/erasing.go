@@ -20,9 +20,11 @@ type EraseAnswer struct {
 	Position int64  `json:"position" doc:"Of the video's newest event, which records the erasure"`
 }
 
-func (s *Server) erase(ctx context.Context, in *struct {
-	ID string `path:"id"`
-}) (*eraseOutput, error) {
+type eraseInput struct {
+	ID string `path:"id" doc:"Of a deleted video"`
+}
+
+func (s *Server) erase(ctx context.Context, in *eraseInput) (*eraseOutput, error) {
 	id, err := domain.ParseVideoID(in.ID)
 	if err != nil {
 		return nil, s.problem(ctx, "path", err)

@@ -31,18 +31,18 @@ func toldLog(t *testing.T, l WholeLog) {
 	}
 }
 
-// recordErasure appends what is to be erased of a stream, if anything is.
-func recordErasure(t *testing.T, l WholeLog, stream string) domain.VideoErased {
+// recordErasure appends what is to be erased of a, if anything is.
+func recordErasure(t *testing.T, l WholeLog) domain.VideoErased {
 	t.Helper()
-	events := ofStream(t, l, stream)
+	events := ofStream(t, l, "a")
 	decided, err := domain.Erase(events)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(decided) > 0 {
-		mustAppend(t, l, newCommit(stream, len(events), decided...))
+		mustAppend(t, l, newCommit("a", len(events), decided...))
 	}
-	return domain.Erased(ofStream(t, l, stream))
+	return domain.Erased(ofStream(t, l, "a"))
 }
 
 func ofStream(t *testing.T, l WholeLog, stream string) []domain.Recorded {
@@ -54,9 +54,9 @@ func ofStream(t *testing.T, l WholeLog, stream string) []domain.Recorded {
 	return events
 }
 
-func mustErase(t *testing.T, l WholeLog, stream string, e domain.VideoErased) {
+func mustErase(t *testing.T, l WholeLog, e domain.VideoErased) {
 	t.Helper()
-	if err := l.EraseTexts(t.Context(), stream, e); err != nil {
+	if err := l.EraseTexts(t.Context(), "a", e); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -91,7 +91,7 @@ func told(t *testing.T, l WholeLog, stream string) bool {
 func textsErased(t *testing.T, open func() WholeLog) {
 	l := open()
 	toldLog(t, l)
-	e := recordErasure(t, l, "a")
+	e := recordErasure(t, l)
 	if got := len(e.Events); got != 5 {
 		t.Fatalf("%d events of a are to be erased, want 5", got)
 	}
@@ -100,7 +100,7 @@ func textsErased(t *testing.T, open func() WholeLog) {
 	if n := len(findings(t, l)); n != 5 {
 		t.Errorf("%d findings before the erasure, want one for each event: %q", n, findings(t, l))
 	}
-	mustErase(t, l, "a", e)
+	mustErase(t, l, e)
 	after := stored(t, l) // it folds the chain
 	if told(t, l, "a") || !told(t, l, "b") {
 		t.Errorf("a tells it: %v, b tells it: %v", told(t, l, "a"), told(t, l, "b"))
@@ -133,9 +133,9 @@ func textsErased(t *testing.T, open func() WholeLog) {
 func erasedAgain(t *testing.T, open func() WholeLog) {
 	l := open()
 	toldLog(t, l)
-	whole := recordErasure(t, l, "a")
+	whole := recordErasure(t, l)
 	// As if the first one had been killed half way, and several do the rest at once, beside appends.
-	mustErase(t, l, "a", domain.VideoErased{Events: whole.Events[:2]})
+	mustErase(t, l, domain.VideoErased{Events: whole.Events[:2]})
 	race(4, func(i int) {
 		switch i {
 		case 0:
@@ -143,24 +143,24 @@ func erasedAgain(t *testing.T, open func() WholeLog) {
 				mustAppend(t, l, newCommit("c", n, some(1)...))
 			}
 		case 1:
-			mustErase(t, l, "a", domain.VideoErased{Events: whole.Events[1:3]})
+			mustErase(t, l, domain.VideoErased{Events: whole.Events[1:3]})
 		default:
-			mustErase(t, l, "a", whole)
+			mustErase(t, l, whole)
 		}
 	})
 	if f := findings(t, l); told(t, l, "a") || len(f) > 0 {
 		t.Errorf("it is told: %v; found %q", told(t, l, "a"), f)
 	}
 	done := stored(t, l)
-	same(t, "what is recorded when it is decided again", recordErasure(t, l, "a"), whole)
-	mustErase(t, l, "a", whole)
+	same(t, "what is recorded when it is decided again", recordErasure(t, l), whole)
+	mustErase(t, l, whole)
 	same(t, "the log after doing it again", stored(t, l), done)
 }
 
 func erasingRefused(t *testing.T, open func() WholeLog) {
 	l := open()
 	toldLog(t, l)
-	e := recordErasure(t, l, "a")
+	e := recordErasure(t, l)
 	before := stored(t, l)
 	for name, events := range map[string][]domain.ErasedEvent{
 		"a version that is not there": {{Version: 40, SHA256: e.Events[0].SHA256}},
@@ -176,7 +176,7 @@ func erasingRefused(t *testing.T, open func() WholeLog) {
 		t.Errorf("an unknown stream: %v", err)
 	}
 	same(t, "the log", stored(t, l), before)
-	mustErase(t, l, "a", e) // and the right one can follow
+	mustErase(t, l, e) // and the right one can follow
 }
 
 // copyOfErased carries tombstones into another log, over what was copied before them too.
@@ -184,7 +184,7 @@ func copyOfErased(t *testing.T, open func() WholeLog) {
 	from, early, late := open(), open(), open()
 	toldLog(t, from)
 	mustImport(t, early, stored(t, from))
-	mustErase(t, from, "a", recordErasure(t, from, "a"))
+	mustErase(t, from, recordErasure(t, from))
 	commits := stored(t, from)
 	mustImport(t, late, commits)
 	same(t, "a copy made afterwards", stored(t, late), commits)
@@ -196,7 +196,7 @@ func copyOfErased(t *testing.T, open func() WholeLog) {
 	if err != nil || len(e.Events) == 0 {
 		t.Fatalf("the last commit records %v, %v", e, err)
 	}
-	mustErase(t, early, "a", e)
+	mustErase(t, early, e)
 	same(t, "a copy made before", stored(t, early), commits)
 	if f := findings(t, early); len(f) > 0 {
 		t.Errorf("found %q", f)

@@ -258,7 +258,7 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		Analytics: a.views.figures, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
 		Frames: frames, Projections: a.admin, DeadLetters: a.letters(), Answering: a.way.Answering,
-		Eraser: newEraser(a.service, a.eventLog, a.views, a.bus),
+		Eraser:   newEraser(a.service, a.eventLog, a.views, a.bus),
 		Webhooks: a.hooks, Events: a.eventLog, Appended: appended, EventsTick: every, Stopping: stopping,
 	}))
 	a.server.RegisterOnShutdown(sync.OnceFunc(func() { close(stopping) }))

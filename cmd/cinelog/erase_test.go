@@ -202,8 +202,8 @@ func TestErasureSurvivesKill(t *testing.T) {
 		}
 		return found
 	}
-	for _, after := range []time.Duration{20, 60, 100, 150, 200, 300} {
-		ctx, cancel := context.WithTimeout(t.Context(), after*time.Millisecond) // it is killed then, if it has not ended
+	for _, after := range []int{20, 60, 100, 150, 200, 300} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(after)*time.Millisecond) // it is killed then, if it has not ended
 		_ = exec.CommandContext(ctx, binary, args...).Run()
 		cancel()
 		for _, f := range findings() {
