@@ -14,11 +14,14 @@ func (v Video) Admits(e Event) error {
 		}
 		return errors.New("the video was not created")
 	}
-	if v.Deleted {
+	if _, erased := e.(VideoErased); erased != v.Deleted {
+		if erased {
+			return errors.New("the video is not deleted")
+		}
 		return errors.New("the video was deleted before")
 	}
 	switch e := e.(type) {
-	case VideoCreated, VideoDetailsChanged, PlaybackPolicyChanged, CaptionRemoved, VideoDeleted:
+	case VideoCreated, VideoDetailsChanged, PlaybackPolicyChanged, CaptionRemoved, VideoDeleted, VideoErased:
 		return nil
 	case VideoUploaded:
 		return errors.Join(v.CanUpload(), v.next(e.Attempt))

@@ -11,7 +11,8 @@ func TestTransitions(t *testing.T) {
 	ready := []domain.Event{created, uploaded, inspected, planned, audio, chunk(0, 4), chunk(1, 2), produced(), domain.VideoPublished{}}
 	life := append(append([]domain.Event{}, ready...),
 		domain.StoryboardProduced{Attempt: 1}, domain.PreviewProduced{Attempt: 1}, domain.PosterProduced{Attempt: 1}, domain.VideoUnpublished{},
-		domain.VideoPublished{}, domain.TranscodeRequested{Attempt: 2}, domain.TranscodeFailed{Attempt: 2}, domain.VideoDeleted{})
+		domain.VideoPublished{}, domain.TranscodeRequested{Attempt: 2}, domain.TranscodeFailed{Attempt: 2}, domain.VideoDeleted{},
+		domain.VideoErased{}, domain.VideoErased{})
 	for i, e := range life {
 		if err := given(life[:i]...).Admits(e); err != nil {
 			t.Errorf("event %d, %T: %v", i+1, e, err)
@@ -29,6 +30,7 @@ func TestTransitions(t *testing.T) {
 		"published after deletion":  {deleted, domain.VideoPublished{}},
 		"deleted twice":             {deleted, domain.VideoDeleted{}},
 		"unpublished, never public": {ready[:8], domain.VideoUnpublished{}},
+		"erased, not deleted":       {ready, domain.VideoErased{}},
 		"a second source":           {ready, domain.VideoUploaded{Attempt: 2}},
 		"an attempt left out":       {ready[:1], domain.VideoUploaded{Attempt: 2}},
 		"inspected twice":           {ready[:3], inspected},

@@ -219,7 +219,7 @@ func TestErasureSurvivesKill(t *testing.T) {
 	if left := filesWith(t, dir); len(left) > 0 {
 		t.Errorf("it is still in %q", left)
 	}
-	cinelog(t, exitDone, "--data", dir, "replay", "all", "--verify")
+	cinelog(t, exitDone, "--data", dir, "verify")
 }
 
 // A projection that is paused is not gone past: it still has the texts, and whoever erases is told.
