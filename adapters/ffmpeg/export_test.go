@@ -96,3 +96,12 @@ func Scaled(rungs []domain.Rung) string { return scaled(rungs) }
 
 // ChunkArgs is chunkArgs for a source of which nothing is known.
 func (e *Encoder) ChunkArgs(job commands.ChunkJob) []string { return e.chunkArgs(job, probe{}) }
+
+// Beside runs ffprobe without arguments as what stands back for the pictures.
+func (e *Encoder) Beside(ctx context.Context) error {
+	_, err := e.run(ctx, process{program: e.ffprobe, nice: besidePictures})
+	return err
+}
+
+// BesidePictures is besidePictures.
+const BesidePictures = besidePictures

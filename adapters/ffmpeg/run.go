@@ -74,8 +74,9 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 	cmd.Stdin = p.stdin
 	stderr := &tail{}
 	cmd.Stderr = stderr
-	// The whole group dies with ctx, and with us (Pdeathsig is sent when the thread that forked ends: hence the lock).
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	// The whole group dies with ctx, and with us (Pdeathsig is sent when the thread that forked ends: hence the lock). It is a
+	// session too, which has no terminal to type into.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 10 * time.Second
 	runtime.LockOSThread()
