@@ -31,6 +31,7 @@ type failed struct {
 func (b *Bus) bury(ctx context.Context, g *group, h *held, reason string, first messaging.Failure) error {
 	w := wire{body: h.wire.body, attributes: maps.Clone(h.wire.attributes)}
 	delete(w.attributes, messaging.MetaFailure) // of an earlier death
+	delete(w.attributes, messaging.MetaDecided) // after it
 	for reason = cut(toText(reason), messaging.MaxReason); reason != ""; reason = cut(reason, len(reason)/2) {
 		f, err := json.Marshal(failed{
 			Reason: reason, Attempts: h.received, Published: h.sent, Died: b.opts.Now().UTC(),
@@ -208,22 +209,33 @@ func (b *Bus) WatchDeadLetters(
 // Redrive puts a dead letter back into its group's queue, as if it was new. ErrNotFound, also the second time.
 func (b *Bus) Redrive(ctx context.Context, id string) error {
 	return b.decide(ctx, "redrive", id, func(ctx context.Context, g *group, m *sqstypes.Message) error {
-		w := received(m)
-		delete(w.attributes, messaging.MetaFailure)
-		to := g.queues[0]
-		if g.work {
-			to = g.queues[level(w.attributes)]
-		}
-		_, err := b.sqs.SendMessage(ctx, &sqsapi.SendMessageInput{
-			QueueUrl: &to.url, MessageBody: &w.body, MessageAttributes: w.sqsAttributes(),
-		})
-		return explain(err)
+		return b.sendBack(ctx, g, m, messaging.Redriven)
 	})
 }
 
-// Drop removes a dead letter for good. ErrNotFound.
+// sendBack puts a dead letter back into its group's queue with what was decided about it.
+func (b *Bus) sendBack(ctx context.Context, g *group, m *sqstypes.Message, decided string) error {
+	w := received(m)
+	delete(w.attributes, messaging.MetaFailure)
+	w.attributes[messaging.MetaDecided] = decided
+	to := g.queues[0]
+	if g.work {
+		to = g.queues[level(w.attributes)]
+	}
+	_, err := b.sqs.SendMessage(ctx, &sqsapi.SendMessageInput{
+		QueueUrl: &to.url, MessageBody: &w.body, MessageAttributes: w.sqsAttributes(),
+	})
+	return explain(err)
+}
+
+// Drop gives a dead letter up for good: nobody handles it any more. See messaging.DeadLetter.HasPlace. ErrNotFound.
 func (b *Bus) Drop(ctx context.Context, id string) error {
-	return b.decide(ctx, "drop", id, func(context.Context, *group, *sqstypes.Message) error { return nil })
+	return b.decide(ctx, "drop", id, func(ctx context.Context, g *group, m *sqstypes.Message) error {
+		if b.letter(g, m).HasPlace() {
+			return b.sendBack(ctx, g, m, messaging.Dropped)
+		}
+		return nil
+	})
 }
 
 // decide takes a letter out after do has done its part.

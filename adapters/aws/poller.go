@@ -76,6 +76,9 @@ func (p *poller) decoded(h *held) bool {
 		return false
 	}
 	h.msg.Metadata.Set(messaging.MetaReceiveCount, strconv.Itoa(h.received))
+	if h.received >= p.intake.bus.opts.MaxReceive {
+		h.msg.Metadata.Set(messaging.MetaLastTry, "true")
+	}
 	return true
 }
 

@@ -37,11 +37,20 @@ func (q *Queues) WatchDeadLetters(
 
 // Redrive puts a dead letter back into its queue, as if it was new. ErrNotFound, also the second time.
 func (q *Queues) Redrive(ctx context.Context, id string) error {
+	if err := q.putBack(ctx, id, messaging.Redriven); err != nil {
+		return fmt.Errorf("redrive: %w", err)
+	}
+	return nil
+}
+
+// putBack puts a dead letter back into its queue with what was decided about it.
+func (q *Queues) putBack(ctx context.Context, id, decided string) error {
 	var topic, group string
 	err := q.store.transaction(ctx, func(ctx context.Context) error {
 		// Under a new id, so that nothing about the old message can touch it.
 		r, err := q.store.conn.ExecContext(ctx, `INSERT INTO messages (topic, consumer, uuid, metadata, payload, priority, published)
-			SELECT topic, consumer, uuid, metadata, payload, priority, published FROM messages WHERE id = ? AND state = 2`, id)
+			SELECT topic, consumer, uuid, json_set(metadata, '$.' || ?, ?), payload, priority, published FROM messages WHERE id = ? AND state = 2`,
+			messaging.MetaDecided, decided, id)
 		if err != nil {
 			return err
 		}
@@ -52,7 +61,7 @@ func (q *Queues) Redrive(ctx context.Context, id string) error {
 			Scan(&topic, &group)
 	})
 	if err != nil {
-		return fmt.Errorf("redrive: %w", err)
+		return err
 	}
 	for _, k := range q.groupsOf(topic) {
 		if k.group == group {
@@ -62,9 +71,19 @@ func (q *Queues) Redrive(ctx context.Context, id string) error {
 	return nil
 }
 
-// Drop removes a dead letter for good. ErrNotFound.
+// Drop gives a dead letter up for good: nobody handles it any more. See messaging.DeadLetter.HasPlace. ErrNotFound.
 func (q *Queues) Drop(ctx context.Context, id string) error {
-	err := q.store.transaction(ctx, func(ctx context.Context) error {
+	letters, err := q.DeadLetters(ctx)
+	if err != nil {
+		return fmt.Errorf("drop: %w", err)
+	}
+	if slices.ContainsFunc(letters, func(l messaging.DeadLetter) bool { return l.ID == id && l.HasPlace() }) {
+		if err := q.putBack(ctx, id, messaging.Dropped); err != nil {
+			return fmt.Errorf("drop: %w", err)
+		}
+		return nil
+	}
+	err = q.store.transaction(ctx, func(ctx context.Context) error {
 		r, err := q.store.conn.ExecContext(ctx, `DELETE FROM messages WHERE id = ? AND state = 2`, id)
 		if err != nil {
 			return err

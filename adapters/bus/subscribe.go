@@ -148,6 +148,9 @@ func (s *subscription) handle(ctx context.Context, m leased) {
 		msg.Metadata.Set(k, v)
 	}
 	msg.Metadata.Set(messaging.MetaReceiveCount, strconv.Itoa(m.received))
+	if m.received >= s.store.opts.MaxReceive {
+		msg.Metadata.Set(messaging.MetaLastTry, "true")
+	}
 	msg.SetContext(msgCtx)
 
 	extend := time.NewTicker(s.store.opts.Lease / 3)

@@ -60,6 +60,9 @@ func MessageBus(
 		"competing consumers":            competing,
 		"the relay loses nothing":        relayLosesNothing,
 		"events of the future":           eventsOfTheFuture,
+		"events in order":                eventsInOrder,
+		"later events wait":              laterEventsWait,
+		"order outlives processes":       orderOutlivesProcesses,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

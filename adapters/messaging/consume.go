@@ -21,6 +21,8 @@ type Consumer struct {
 	Topic       string // of Consume; ConsumeEvents and ConsumeTasks know theirs
 	Concurrency int    // how many messages are handled at once; 1 by default
 	Log         *slog.Logger
+
+	dropped bool // whether handle is given messages that were dropped
 }
 
 // Consume hands messages to handle until ctx ends, then waits for the handlers at work and returns nil. An error or a
@@ -40,7 +42,12 @@ func Consume(ctx context.Context, c Consumer, handle func(ctx context.Context, m
 	for i := range cmp.Or(c.Concurrency, 1) {
 		//nolint:contextcheck // a message brings its own context, which ends with its lease
 		router.AddConsumerHandler(fmt.Sprintf("%s-%d", c.Topic, i), c.Topic, c.Subscriber,
-			func(msg *message.Message) error { return handle(msg.Context(), msg) })
+			func(msg *message.Message) error {
+				if msg.Metadata.Get(MetaDecided) == Dropped && !c.dropped { // only where others wait behind it does that mean something
+					return nil
+				}
+				return handle(msg.Context(), msg)
+			})
 	}
 	if err := router.Run(ctx); err != nil {
 		return fmt.Errorf("consume %s: %w", c.Topic, err)

@@ -44,6 +44,13 @@ const (
 	// MetaFailure says why a handler failed. See Fail.
 	MetaFailure = "failure"
 
+	// MetaLastTry, set by a subscriber, is "true" when another failure makes the message a dead letter.
+	MetaLastTry = "last_try"
+	// MetaDecided says of a message that was a dead letter what somebody has decided: Redriven or Dropped.
+	MetaDecided = "decided"
+	Redriven    = "redriven"
+	Dropped     = "dropped"
+
 	metaPermanent = "failure_permanent" // "true": no further try can change it
 )
 

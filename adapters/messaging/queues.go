@@ -45,6 +45,10 @@ type Failure struct {
 	Time   time.Time
 }
 
+// HasPlace tells whether others may wait behind the letter: it is about an event. One that is dropped goes back once
+// more, with MetaDecided; consumers let it pass unhandled.
+func (l DeadLetter) HasPlace() bool { return l.Position() > 0 }
+
 // Position is the place in the log of the event that the letter is about; 0 where it is about none.
 func (l DeadLetter) Position() domain.Position {
 	n, err := strconv.ParseInt(l.Metadata[MetaPosition], 10, 64)
