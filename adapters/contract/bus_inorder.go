@@ -51,7 +51,7 @@ func (l videosLog) publish(t *testing.T, b *Bus, from, to, times int) {
 	for p := from; p <= to; p++ {
 		events = append(events, slices.Repeat([]domain.Recorded{l.at(p)}, times)...)
 	}
-	rand.New(rand.NewPCG(1, 2)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] }) //nolint:gosec // the same each time
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	if err := messaging.PublishAgain(t.Context(), b.Publisher, events...); err != nil {
 		t.Fatal(err)
 	}

@@ -154,10 +154,10 @@ func recovered(ctx context.Context, e domain.Recorded, handle func(context.Conte
 }
 
 // hold waits while somebody else is at the video: not for ever, so that the message is not kept from others.
-func (o Order) hold(ctx context.Context, video string) (held context.Context, release func(), err error) {
+func (o Order) hold(ctx context.Context, video string) (context.Context, func(), error) {
 	pause := 10 * time.Millisecond
 	for waited := time.Duration(0); ; waited += pause {
-		held, release, err = o.Places.Hold(ctx, o.Group, video)
+		held, release, err := o.Places.Hold(ctx, o.Group, video)
 		if err == nil || !errors.Is(err, domain.ErrConflict) {
 			return held, release, err
 		}

@@ -44,7 +44,7 @@ func run(ctx context.Context, logURI, placesURI, prefix, group string, out io.Wr
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, theirs.Close()) }()
+	defer func() { err = errors.Join(err, theirs.Close()) }() //nolint:contextcheck // ours may have ended
 	log, err := mongo.OpenLogReadOnly(ctx, theirs)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func run(ctx context.Context, logURI, placesURI, prefix, group string, out io.Wr
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, ours.Close()) }()
+	defer func() { err = errors.Join(err, ours.Close()) }() //nolint:contextcheck // as above
 
 	cfg, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
