@@ -66,11 +66,16 @@ func securityHeaders(next http.Handler) http.Handler {
 	})
 }
 
-// playableAnywhere lets pages of all sites play: what is below /play/ and /media/ is reached by an id that cannot be guessed,
-// and read without a cookie or key (the Fetch standard's CORS protocol). Everything else stays with our own page.
+// playableAnywhere lets pages of all sites play, and tell that they do: what is below /play/ and /media/ is reached by an id
+// that cannot be guessed, and read without a cookie or key (the Fetch standard's CORS protocol). Everything else stays with
+// our own page.
 func playableAnywhere(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.URL.Path, "/play/") && !strings.HasPrefix(r.URL.Path, "/media/") {
+		methods, headers := "GET, HEAD", "Range, If-None-Match, Cinelog-Min-Position"
+		switch {
+		case r.URL.Path == beaconsPath:
+			methods, headers = "POST", "Content-Type"
+		case !strings.HasPrefix(r.URL.Path, "/play/") && !strings.HasPrefix(r.URL.Path, "/media/"):
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -79,8 +84,8 @@ func playableAnywhere(next http.Handler) http.Handler {
 		h.Set("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date, Etag")
 		h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
-			h.Set("Access-Control-Allow-Methods", "GET, HEAD")
-			h.Set("Access-Control-Allow-Headers", "Range, If-None-Match, Cinelog-Min-Position")
+			h.Set("Access-Control-Allow-Methods", methods)
+			h.Set("Access-Control-Allow-Headers", headers)
 			h.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)
 			return
@@ -130,9 +135,10 @@ func bareHost(s string) string {
 	return strings.ToLower(strings.TrimSuffix(strings.Trim(s, "[]"), "."))
 }
 
-// sameSite refuses writes that a page of another site makes a browser send.
+// sameSite refuses writes that a page of another site makes a browser send, but for those of players.
 func sameSite() func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
+	protection.AddInsecureBypassPattern("POST " + beaconsPath)
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, http.StatusForbidden, "a page of another site may not do this")
 	}))

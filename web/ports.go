@@ -63,6 +63,18 @@ type Analytics interface {
 	Summary(ctx context.Context, from, to time.Time) ([]projections.Day, error)
 }
 
+// Beacons takes what players tell. messaging.Plays is one.
+type Beacons interface {
+	// Send returns when what it was given is on disk. ErrUnavailable: it may be, and may be sent again.
+	Send(ctx context.Context, told projections.Play) error
+}
+
+// Plays has the views. projections.Plays is one, and says more.
+type Plays interface {
+	Each(ctx context.Context, from, to time.Time, video domain.VideoID, f func(projections.Play) error) error
+	Salt(ctx context.Context, day time.Time) ([]byte, error)
+}
+
 // Webhooks manages who is told of events. webhooks.Service is one, and says more.
 type Webhooks interface {
 	Create(ctx context.Context, n webhooks.NewEndpoint) (e webhooks.Endpoint, secret string, err error)

@@ -44,6 +44,7 @@ func New(server Server) http.Handler {
 	huma.Register(api, op("test-webhook", "POST", webhook+"/test", 200, "Send an endpoint a message that only tests it"), s.testWebhook)
 	huma.Register(api, op("list-deliveries", "GET", webhook+"/deliveries", 200, "List what an endpoint was told, newest first"), s.listDeliveries)
 	huma.Register(api, body(op("redeliver", "POST", webhook+"/redeliver", 202, "Tell an endpoint again")), s.redeliver)
+	huma.Register(api, takesBeacons(op("send-beacons", "POST", beaconsPath, 202, "Tell of a view, as a player")), s.takeBeacons)
 	huma.Register(api, op("get-summary", "GET", "/v1/analytics/summary", 200, "Get figures about everything"), s.summary)
 
 	huma.Register(api, file(op("play", "GET", "/play/{id}/master.m3u8", 200, "Multivariant playlist", 403), hls), s.master)

@@ -24,6 +24,13 @@ type Server struct {
 	Manifest  func(p projections.Playback, uri func(domain.Blob) string) ([]byte, error)
 	Media     Media
 	Analytics Analytics
+	// Plays keeps views, and Beacons takes what players tell of them; both nil where none are counted. AddressHeader and
+	// CountryHeader are where a proxy before the server says where a request comes from (the address last in a list, the
+	// country in two letters); "" where none is trusted to.
+	Plays         Plays
+	Beacons       Beacons
+	AddressHeader string
+	CountryHeader string
 	Webhooks  Webhooks
 	// Events is the log, for those who follow it. Appended may tell that it has grown, and EventsTick is how long news wait
 	// where nothing tells (1 s when 0); nobody looks while nobody follows.
@@ -61,6 +68,8 @@ type Server struct {
 	// Frames makes thumbnails; nil where there is no FFmpeg.
 	Frames Frames
 
+	watchable  watchables
+	viewers    viewers
 	thumbnails *thumbnails
 	feed       *feed
 }

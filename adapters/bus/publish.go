@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/ThreeDotsLabs/watermill/message"
@@ -44,7 +45,11 @@ func (q *Queues) publish(
 	ctx context.Context, topic string, msgs []*message.Message, also func(context.Context) error,
 ) error {
 	queues := q.groupsOf(topic)
-	err := q.store.transaction(ctx, func(ctx context.Context) error {
+	transaction := q.store.transaction
+	if slices.Contains(q.opts.Durable, topic) {
+		transaction = q.store.durable
+	}
+	err := transaction(ctx, func(ctx context.Context) error {
 		if err := q.store.put(ctx, queues, msgs); err != nil || also == nil {
 			return err
 		}

@@ -31,6 +31,9 @@ type Options struct {
 	Backoff func(n int) time.Duration
 	// Grace is how long a subscription that ends waits for the handlers that are at work. 5 s by default.
 	Grace time.Duration
+	// Durable are topics whose messages are in no log: publishing to them waits for the disk, so that a loss of power takes
+	// none that was published. To the others the relay publishes again what it took.
+	Durable []string
 	// Shared opens the queues beside the server that owns them, to look at them or mend them: leases stay as they are.
 	Shared bool
 }

@@ -166,9 +166,35 @@ func (s *store) transaction(ctx context.Context, f func(context.Context) error) 
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.commit(context.WithoutCancel(ctx), f)
+}
+
+// durable is a transaction that has survived a loss of power when it returns, with all before it.
+func (s *store) durable(ctx context.Context, f func(context.Context) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	ctx = context.WithoutCancel(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var usual int
+	if err := s.conn.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&usual); err != nil {
+		return unavailable(err)
+	}
+	if _, err := s.conn.ExecContext(ctx, "PRAGMA synchronous=FULL"); err != nil {
+		return unavailable(err)
+	}
+	err := s.commit(ctx, f)
+	if _, back := s.conn.ExecContext(ctx, fmt.Sprint("PRAGMA synchronous=", usual)); back != nil && err == nil {
+		err = unavailable(back) // it is stored, and may be stored again
+	}
+	return err
+}
+
+// commit is called with mu held.
+func (s *store) commit(ctx context.Context, f func(context.Context) error) error {
 	if _, err := s.conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return unavailable(err)
 	}

@@ -40,7 +40,7 @@ type View struct {
 // what it would do. Doing it again does nothing. The server needs it once, and again after an upgrade; starting says so.
 func (d *DB) Provision(ctx context.Context, dryRun bool, more ...View) ([]string, error) {
 	done, err := d.provision(ctx, dryRun, collection{name: metaCollection}, logCollection(), factsCollection(), operationsCollection(),
-		endpointsCollection(), cursorsCollection(), deliveriesCollection())
+		endpointsCollection(), cursorsCollection(), deliveriesCollection(), playsCollection(), saltsCollection())
 	if err == nil {
 		var made []string
 		made, err = d.provisionFormat(ctx, dryRun)

@@ -50,11 +50,20 @@ type config struct {
 	cpus     int             // to encode with; all that the machine has when 0
 	encoding domain.Encoding // for videos that ask for no other
 	private  bool            // webhooks may go to this machine and its networks, too
+	audience
 	log      *slog.Logger
 
 	// What becomes of messages; each has a default when 0.
 	lease time.Duration // how long a message stays with a process that gives no sign of life
 	tries int           // how often one is handled before it is a dead letter
+}
+
+// audience is what is said about views.
+type audience struct {
+	CountryHeader string `help:"Header in which a proxy before the server says the viewer's country, in two letters; without it no country is known." env:"CINELOG_COUNTRY_HEADER" placeholder:"NAME"`
+	AddressHeader string `help:"Header in which a proxy before the server says the viewer's address, last in a list; without it the connection's counts." env:"CINELOG_ADDRESS_HEADER" placeholder:"NAME"`
+	PlaysDays     int    `help:"For how many days views are kept." default:"400" env:"CINELOG_PLAYS_DAYS" placeholder:"N"`
+	PlaysMost     int    `help:"How many views are kept at most; the oldest are forgotten." default:"10000000" env:"CINELOG_PLAYS_MOST" placeholder:"N"`
 }
 
 // Roles are what a process may do; each may be done by any number of processes.
@@ -97,6 +106,7 @@ type app struct {
 	encoder  *ffmpeg.Encoder // nil where there is no FFmpeg
 	bus      messageBus
 	views    views
+	plays    projections.Plays // nil without the roles api and analytics
 	fresh    web.Freshness
 	admin    *admin
 	hooks    *webhooks.Service // nil without the roles api and webhooks
@@ -136,6 +146,11 @@ func openApp(ctx context.Context, cfg config) (_ *app, err error) {
 	}
 	if a.views, err = a.opened.openViews(ctx); err != nil {
 		return nil, err
+	}
+	if cfg.does(roleAPI, roleAnalytics) {
+		if a.plays, err = a.opened.plays(ctx); err != nil {
+			return nil, err
+		}
 	}
 	a.admin = newAdmin(a)
 	a.part(a.admin.work)
@@ -225,6 +240,7 @@ func (a *app) addProjector(ctx context.Context) error {
 
 // addAnalytics counts what messages say, and what was before the first of them.
 func (a *app) addAnalytics(context.Context) error {
+	a.addPlays()
 	a.whileNotPaused(projections.AnalyticsName, func(ctx context.Context, skips *projections.Skips) error {
 		a.figuresOfThePast(ctx, skips)
 		return messaging.ConsumeEvents(ctx, messaging.Consumer{Subscriber: a.bus.Subscriber(groupAnalytics), Log: a.log}, a.eventLog,
@@ -255,7 +271,7 @@ func (a *app) addAPI(ctx context.Context) (err error) {
 		Commands: a.service, Catalog: a.views.catalog, Playbacks: projections.NewPlaybacks(a.views.playback),
 		Freshness: a.fresh, Multivariant: projections.Multivariant, MediaPlaylist: projections.MediaPlaylist, Manifest: projections.Manifest,
 		Media: a.media, MediaURL: a.media.url, MediaOrigin: a.media.origin,
-		Analytics: a.views.figures, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
+		Analytics: a.views.figures, Plays: a.plays, Beacons: a.beacons(), AddressHeader: a.AddressHeader, CountryHeader: a.CountryHeader, Ready: a.opened.ready, Now: time.Now, Log: a.log, Version: version(),
 		Hosts: append([]string{address}, a.hosts...), MaxSourceBytes: maxSourceBytes,
 		Frames: frames, Projections: a.admin, DeadLetters: a.letters(), Answering: a.way.Answering,
 		Eraser:   newEraser(a.service, a.eventLog, a.views, a.bus),

@@ -28,13 +28,17 @@ const (
 func consumerGroups() map[string][]string {
 	return map[string][]string{
 		messaging.TopicEvents: {groupTranscoding, groupProjector, groupAnalytics},
+		messaging.TopicViews:  {groupAnalytics},
 		messaging.TopicUrgent: {groupWorkers},
 		messaging.TopicTasks:  {groupWorkers},
 	}
 }
 
 // wantedTypes are the events that a group does something about; none means all of them.
-func wantedTypes(group string) []string {
+func wantedTypes(topic, group string) []string {
+	if topic != messaging.TopicEvents {
+		return nil
+	}
 	switch group {
 	case groupTranscoding:
 		return commands.TranscodingEvents()

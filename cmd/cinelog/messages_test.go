@@ -30,10 +30,10 @@ func TestGroupsGetTheEventsThatTheyReactTo(t *testing.T) {
 		}
 		r := domain.Recorded{Position: 1, Version: 1, Stream: "01902d5e-7c00-7000-8000-000000000000", Event: e}
 		_, counts := projections.FactOf(r)
-		if sent := slices.Contains(wantedTypes(groupAnalytics), eventType); sent != counts {
+		if sent := slices.Contains(wantedTypes(messaging.TopicEvents, groupAnalytics), eventType); sent != counts {
 			t.Errorf("analytics: %s is sent: %v, counts: %v", eventType, sent, counts)
 		}
-		if sent, reacts := slices.Contains(wantedTypes(groupTranscoding), eventType), transcodingReacts(t.Context(), r); sent != reacts {
+		if sent, reacts := slices.Contains(wantedTypes(messaging.TopicEvents, groupTranscoding), eventType), transcodingReacts(t.Context(), r); sent != reacts {
 			t.Errorf("transcoding: %s is sent: %v, has a reaction: %v", eventType, sent, reacts)
 		}
 	}

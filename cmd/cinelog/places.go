@@ -337,6 +337,7 @@ func (o *opener) openQueues(ctx context.Context, at place, options bus.Options) 
 	if db, err = keep(o, db, err); err != nil {
 		return nil, err
 	}
+	options.Durable = []string{messaging.TopicViews} // the others can be published again
 	queues, err := bus.Open(ctx, db, options)
 	if queues, err = keep(o, queues, err); err != nil {
 		return nil, err
@@ -363,9 +364,9 @@ func (o *opener) awsOptions(ctx context.Context, at place) (aws.Options, error) 
 
 func awsTopics() (topics []aws.Topic) {
 	for topic, groups := range consumerGroups() {
-		t := aws.Topic{Name: topic, Work: topic != messaging.TopicEvents}
+		t := aws.Topic{Name: topic, Work: slices.Contains(messaging.TaskTopics(), topic)}
 		for _, group := range groups {
-			t.Groups = append(t.Groups, aws.Group{Name: group, Types: wantedTypes(group)})
+			t.Groups = append(t.Groups, aws.Group{Name: group, Types: wantedTypes(topic, group)})
 		}
 		topics = append(topics, t)
 	}

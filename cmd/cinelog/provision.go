@@ -139,7 +139,7 @@ func (p provisionCmd) printPolicies(ctx context.Context, c *console, o *opener) 
 		rights aws.Rights
 		blobs  bool
 	}{
-		{roleAPI, aws.Rights{}, true},
+		{roleAPI, aws.Rights{Publish: []string{messaging.TopicViews}}, true},
 		{roleRelay, aws.Rights{Publish: []string{messaging.TopicEvents}}, false},
 		{roleProjector, aws.Rights{Consume: consume(messaging.TopicEvents, groupProjector)}, false},
 		{roleTranscoder, aws.Rights{
@@ -147,7 +147,9 @@ func (p provisionCmd) printPolicies(ctx context.Context, c *console, o *opener) 
 			Consume: slices.Concat(consume(messaging.TopicEvents, groupTranscoding),
 				consume(messaging.TopicUrgent, groupWorkers), consume(messaging.TopicTasks, groupWorkers)),
 		}, true},
-		{roleAnalytics, aws.Rights{Consume: consume(messaging.TopicEvents, groupAnalytics)}, false},
+		{roleAnalytics, aws.Rights{
+			Consume: slices.Concat(consume(messaging.TopicEvents, groupAnalytics), consume(messaging.TopicViews, groupAnalytics)),
+		}, false},
 		{"dlq", aws.Rights{DeadLetters: true}, false},
 		{"provision", aws.Rights{Provision: true}, false},
 	} {

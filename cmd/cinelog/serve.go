@@ -26,6 +26,8 @@ type serveCmd struct {
 	Ladder    string   `help:"measured looks at the pictures first and leaves out the sizes that add nothing; fixed makes all of them; auto measures where nobody waits for it." default:"auto" enum:"auto,measured,fixed" env:"CINELOG_LADDER"`
 	AudioOnly bool     `help:"Also offer the sound without pictures." env:"CINELOG_AUDIO_ONLY"`
 
+	audience `embed:""`
+
 	// For tests, which cannot wait as long as one should in earnest.
 	Lease time.Duration `hidden:"" help:"How long a message stays with a process that gives no sign of life (default: 30s)."`
 	Tries int           `hidden:"" help:"How often a message is handled before it is a dead letter (default: 10)."`
@@ -40,13 +42,16 @@ func (s serveCmd) Run(ctx context.Context, c *console) error {
 	if s.CPUs < 0 {
 		return usageError("--cpus: at least 1")
 	}
+	if s.PlaysDays < 1 || s.PlaysMost < 1 {
+		return usageError("--plays-days, --plays-most: at least 1")
+	}
 	encoding, err := s.encoding()
 	if err != nil {
 		return usageError(err.Error())
 	}
 	a, err := openApp(ctx, config{
 		places: c.places, encoding: encoding, roles: s.Roles, hosts: s.Host, listen: s.Listen, log: newLog(c, level),
-		cpus: s.CPUs, private: s.WebhooksPrivate, lease: s.Lease, tries: s.Tries,
+		cpus: s.CPUs, audience: s.audience, private: s.WebhooksPrivate, lease: s.Lease, tries: s.Tries,
 	})
 	if err != nil {
 		return err
