@@ -12,16 +12,17 @@ import (
 const AnalyticsName = "analytics"
 
 // AnalyticsVersion grows when an event gives other facts than before.
-const AnalyticsVersion = 1
+const AnalyticsVersion = 2
 
-// Facts counts what happened, by UTC day. It is fed by messages, which come more than once and in no order: every fact
-// is known by the position of its event, and sums are made of the facts, so neither changes a figure.
+// Facts keeps what happened. It is fed by messages, which come more than once and in no order: every fact is known by the
+// position of its event, and figures are made of the facts (see Summarize), so neither changes a figure.
 type Facts interface {
 	// Record stores facts. A fact whose position is there already changes nothing, so that after an error, which may
 	// leave some of them stored, the same facts can be given again.
 	Record(ctx context.Context, facts []Fact) error
-	// Summary sums the UTC days up that begin in [from, to), oldest first, without the days on which nothing happened.
-	Summary(ctx context.Context, from, to time.Time) ([]Day, error)
+	// Each hands out the facts of times in [from, to), in no order and as of one moment, but for those that only start or
+	// describe an attempt. An upload's Length is that which was found in it. An error of f ends it.
+	Each(ctx context.Context, from, to time.Time, f func(CountedFact) error) error
 }
 
 // FactKind says what happened.
@@ -31,6 +32,7 @@ type FactKind string
 const (
 	FactUploaded  FactKind = "uploaded"  // a source came; it also starts an attempt
 	FactRequested FactKind = "requested" // an attempt started for a source that was there
+	FactInspected FactKind = "inspected" // the length of an attempt's source is known
 	FactRendition FactKind = "rendition" // a rendition of an attempt is complete
 	FactFailed    FactKind = "failed"
 	FactPublished FactKind = "published"
@@ -45,23 +47,16 @@ type Fact struct {
 	Attempt  int
 	Code     domain.FailureCode // of a failure
 	Bytes    int64              // of a source or a rendition
+	Length   time.Duration      // of a source that was inspected; whole milliseconds
 }
 
-// Day is the figures of one UTC day.
-type Day struct {
-	Day            time.Time // midnight
-	Uploads        int
-	UploadedBytes  int64
-	Renditions     int
-	RenditionBytes int64
-	Publications   int
-	Failures       map[domain.FailureCode]int // nil when there were none
-	// Processed is how many attempts produced their last rendition on this day; ProcessingTime is how long these took
-	// together since their upload (or since their new start was asked for; nothing where a clock was set back meanwhile), and
-	// LongestProcessing the longest of them.
-	Processed         int
-	ProcessingTime    time.Duration
-	LongestProcessing time.Duration
+// CountedFact is a fact with what others say about it.
+type CountedFact struct {
+	Fact
+
+	// Done says of a rendition that it is the last one of its attempt, whose start is known, and Took how long that was.
+	Done bool
+	Took time.Duration
 }
 
 // UTCDay returns the day to which a moment counts.
@@ -78,22 +73,10 @@ func NumberedDay(n int64) time.Time { return time.Unix(n*secondsPerDay, 0).UTC()
 
 const secondsPerDay = 24 * 60 * 60
 
-// DayNumbers returns the numbers of the days that begin in [from, to): from first on, before end.
-func DayNumbers(from, to time.Time) (first, end int64) {
-	ceil := func(t time.Time) int64 {
-		n := DayNumber(t)
-		if NumberedDay(n).Before(t) {
-			n++
-		}
-		return n
-	}
-	return ceil(from), ceil(to)
-}
-
 // FactEvents are the types of the events that mean anything for the figures.
 func FactEvents() []string {
 	return []string{
-		"video.uploaded.v1", "video.transcode_requested.v1", "video.source_rejected.v1", "video.rendition_produced.v1",
+		"video.uploaded.v1", "video.transcode_requested.v1", "video.source_inspected.v1", "video.source_rejected.v1", "video.rendition_produced.v1",
 		"video.transcode_failed.v1", "video.published.v1",
 	}
 }
@@ -106,6 +89,8 @@ func FactOf(r domain.Recorded) (f Fact, ok bool) {
 		f.Kind, f.Attempt, f.Bytes = FactUploaded, e.Attempt, e.Source.Bytes
 	case domain.TranscodeRequested:
 		f.Kind, f.Attempt = FactRequested, e.Attempt
+	case domain.SourceInspected:
+		f.Kind, f.Attempt, f.Length = FactInspected, e.Attempt, time.Duration(e.Source.Duration*1000)*time.Millisecond
 	case domain.RenditionProduced:
 		f.Kind, f.Attempt, f.Bytes = FactRendition, e.Attempt, e.Bytes
 	case domain.SourceRejected:
@@ -114,7 +99,7 @@ func FactOf(r domain.Recorded) (f Fact, ok bool) {
 		f.Kind, f.Attempt, f.Code = FactFailed, e.Attempt, e.Failure.Code
 	case domain.VideoPublished:
 		f.Kind = FactPublished
-	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged, domain.SourceInspected,
+	case domain.VideoCreated, domain.VideoDetailsChanged, domain.PlaybackPolicyChanged,
 		domain.TranscodePlanned, domain.ChunkTranscoded, domain.SourceRemuxed, domain.AudioTranscoded, domain.AudioLeftOut, domain.PosterProduced,
 		domain.StoryboardProduced, domain.PreviewProduced, domain.VideoUnpublished, domain.CaptionAdded, domain.CaptionRemoved,
 		domain.VideoDeleted, domain.VideoErased:

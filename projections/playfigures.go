@@ -1,9 +1,6 @@
 package projections
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // PlayFigures are the figures of views. The zero value is that of no view.
 type PlayFigures struct {
@@ -71,7 +68,7 @@ func (f *PlayFigures) watch(t PlayTimes) {
 func (f *PlayFigures) Viewers() int { return len(f.viewers) }
 
 // Startup is the quantile of how long views waited for their first picture; 0 where none has told.
-func (f *PlayFigures) Startup(q float64) time.Duration { return quantile(f.startups, q) }
+func (f *PlayFigures) Startup(percent int) time.Duration { return quantile(f.startups, percent) }
 
 // RebufferRatio is the share of the time that was spent waiting: of what was watched and what was stalled together.
 func (f *PlayFigures) RebufferRatio() float64 {
@@ -112,18 +109,4 @@ func (g Groups) of(name string) *PlayFigures {
 		g[name] = f
 	}
 	return f
-}
-
-// quantile is the smallest of the values that at least the share q of them do not exceed (the nearest rank): one of them,
-// and exact.
-func quantile(values []time.Duration, q float64) time.Duration {
-	if len(values) == 0 {
-		return 0
-	}
-	slices.Sort(values)
-	at := int(q * float64(len(values)))
-	if float64(at) == q*float64(len(values)) {
-		at--
-	}
-	return values[min(max(at, 0), len(values)-1)]
 }

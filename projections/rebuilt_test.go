@@ -87,18 +87,8 @@ func TestDayNumbers(t *testing.T) {
 	if got := projections.NumberedDay(march1); !got.Equal(midnight) {
 		t.Errorf("day %d begins at %s", march1, got)
 	}
-	// A day belongs to a range when it begins there.
-	for _, c := range []struct {
-		from, to   time.Time
-		first, end int64
-	}{
-		{midnight, midnight, march1, march1},
-		{midnight, midnight.Add(1), march1, march1 + 1},
-		{midnight.Add(1), midnight.Add(24 * time.Hour), march1 + 1, march1 + 1},
-		{midnight.Add(-1), midnight.Add(24*time.Hour + 1), march1, march1 + 2},
-	} {
-		if first, end := projections.DayNumbers(c.from, c.to); first != c.first || end != c.end {
-			t.Errorf("from %s to %s are days %d to %d, want %d to %d", c.from, c.to, first, end, c.first, c.end)
-		}
+	day, hour := projections.Daily.Span(midnight.Add(-1)), projections.Hourly.Span(midnight.In(time.FixedZone("west", -1800)).Add(-1))
+	if !day.Equal(midnight.AddDate(0, 0, -1)) || !hour.Equal(midnight.Add(-time.Hour)) || hour.Location() != time.UTC {
+		t.Errorf("just before midnight are the day %s and the hour %s", day, hour)
 	}
 }

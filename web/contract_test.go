@@ -354,7 +354,7 @@ func TestFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, func(w *web.Server) { w.Analytics = faulty{c.err, c.panic} })
-			a := s.ask(t, "GET", "/v1/analytics/summary", "")
+			a := s.ask(t, "GET", "/v1/analytics/totals", "")
 			a.wants(t, c.want)
 			if strings.Contains(a.text, "hunter2") {
 				t.Errorf("tells too much: %s", a.text)
@@ -371,11 +371,11 @@ type faulty struct {
 	panic bool
 }
 
-func (f faulty) Summary(context.Context, time.Time, time.Time) ([]projections.Day, error) {
+func (f faulty) Each(context.Context, time.Time, time.Time, func(projections.CountedFact) error) error {
 	if f.panic {
 		panic("hunter2")
 	}
-	return nil, f.err
+	return f.err
 }
 
 func TestHealth(t *testing.T) {
@@ -385,24 +385,6 @@ func TestHealth(t *testing.T) {
 	})
 	s.ask(t, "GET", "/healthz", "", "Host: probe.example").wants(t, 200)
 	s.ask(t, "GET", "/readyz", "").wants(t, 503)
-}
-
-func TestSummary(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, nil)
-	a := s.ask(t, "GET", "/v1/analytics/summary?from=2026-01-30&to=2026-02-02", "")
-	a.wants(t, 200)
-	totals := a.json["totals"].(map[string]any)
-	days := a.json["days"].([]any)
-	if totals["uploads"] != 3.0 || totals["processing_seconds_mean"] != 2.0 || totals["processing_seconds_longest"] != 3.0 ||
-		totals["failures"].(map[string]any)["malformed"] != 1.0 || len(days) != 2 ||
-		days[0].(map[string]any)["day"] != "2026-01-30" || days[1].(map[string]any)["day"] != "2026-02-02" {
-		t.Errorf("summary %s", a.text)
-	}
-	s.ask(t, "GET", "/v1/analytics/summary", "").wants(t, 200)
-	for _, bad := range []string{"from=x", "from=2026-13-01", "from=2026-02-02&to=2026-02-01", "from=1026-01-01&to=2026-01-01"} {
-		s.ask(t, "GET", "/v1/analytics/summary?"+bad, "").wants(t, 422)
-	}
 }
 
 // TestPositionsEverywhere checks that every command on videos says where the log stands with it, and that every query of a

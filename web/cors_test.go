@@ -18,7 +18,7 @@ func TestPagesOfOtherSitesMayPlayAndNothingElse(t *testing.T) {
 			t.Errorf("%s allows the headers %q", path, got)
 		}
 	}
-	for _, path := range []string{"/v1/videos", "/v1/videos/" + id, "/v1/analytics/summary", "/healthz", "/"} {
+	for _, path := range []string{"/v1/videos", "/v1/videos/" + id, "/v1/analytics/totals", "/healthz", "/"} {
 		answer := s.ask(t, "GET", path, "", "Origin: https://other.example")
 		if got := answer.Header.Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("%s allows the origin %q", path, got)

@@ -57,10 +57,9 @@ type Frames interface {
 	Frame(ctx context.Context, init, group []byte, at float64, width int) ([]byte, error)
 }
 
-// Analytics sums up what happened. projections.Facts is one.
+// Analytics has the facts. projections.Facts is one, and says more.
 type Analytics interface {
-	// Summary sums the UTC days up that begin in [from, to), oldest first, without the days on which nothing happened.
-	Summary(ctx context.Context, from, to time.Time) ([]projections.Day, error)
+	Each(ctx context.Context, from, to time.Time, f func(projections.CountedFact) error) error
 }
 
 // Beacons takes what players tell. messaging.Plays is one.

@@ -14,7 +14,7 @@ import (
 // New returns the handler of the public listener. It panics on a mistake in the routes, never on input.
 func New(server Server) http.Handler {
 	s := &server
-	s.thumbnails, s.feed = newThumbnails(), newFeed(s)
+	s.thumbnails, s.feed, s.watchable, s.viewers = newThumbnails(), newFeed(s), &watchables{}, &viewers{}
 	r := chi.NewRouter()
 	r.Use(s.recovered, s.answering, securityHeaders, s.knownHost, playableAnywhere, sameSite(), readableURL, middleware.GetHead)
 	r.NotFound(notFound)
@@ -45,7 +45,11 @@ func New(server Server) http.Handler {
 	huma.Register(api, op("list-deliveries", "GET", webhook+"/deliveries", 200, "List what an endpoint was told, newest first"), s.listDeliveries)
 	huma.Register(api, body(op("redeliver", "POST", webhook+"/redeliver", 202, "Tell an endpoint again")), s.redeliver)
 	huma.Register(api, takesBeacons(op("send-beacons", "POST", beaconsPath, 202, "Tell of a view, as a player")), s.takeBeacons)
-	huma.Register(api, op("get-summary", "GET", "/v1/analytics/summary", 200, "Get figures about everything"), s.summary)
+	const figures = "/v1/analytics/"
+	huma.Register(api, figuresOp(api, op("get-totals", "GET", figures+"totals", 200, "Get figures about everything"), TotalsAnswer{}), s.totals)
+	huma.Register(api, figuresOp(api, op("get-timeseries", "GET", figures+"timeseries", 200, "Get figures by hour or day"), SeriesAnswer{}), s.timeseries)
+	huma.Register(api, figuresOp(api, op("get-top", "GET", figures+"top", 200, "Get the videos that are watched most"), TopAnswer{}), s.top)
+	huma.Register(api, figuresOp(api, op("get-video-figures", "GET", figures+"videos/{id}", 200, "Get how a video is watched"), VideoFiguresAnswer{}), s.videoFigures)
 
 	huma.Register(api, file(op("play", "GET", "/play/{id}/master.m3u8", 200, "Multivariant playlist", 403), hls), s.master)
 	huma.Register(api, file(op("play-rendition", "GET", "/play/{id}/{rendition}.m3u8", 200, "Media playlist", 403), hls), s.mediaPlaylist)

@@ -31,7 +31,7 @@ type Server struct {
 	Beacons       Beacons
 	AddressHeader string
 	CountryHeader string
-	Webhooks  Webhooks
+	Webhooks      Webhooks
 	// Events is the log, for those who follow it. Appended may tell that it has grown, and EventsTick is how long news wait
 	// where nothing tells (1 s when 0); nobody looks while nobody follows.
 	Events     projections.Log
@@ -68,8 +68,8 @@ type Server struct {
 	// Frames makes thumbnails; nil where there is no FFmpeg.
 	Frames Frames
 
-	watchable  watchables
-	viewers    viewers
+	watchable  *watchables
+	viewers    *viewers
 	thumbnails *thumbnails
 	feed       *feed
 }

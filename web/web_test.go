@@ -124,16 +124,18 @@ func (p playbacks) Playback(_ context.Context, id domain.VideoID) (projections.P
 	return v, nil
 }
 
-type analytics struct{}
+// analytics are facts, in no order.
+type analytics []projections.CountedFact
 
-func (analytics) Summary(_ context.Context, from, to time.Time) ([]projections.Day, error) {
-	return []projections.Day{
-		{Day: from, Uploads: 2, UploadedBytes: 10, Processed: 1, ProcessingTime: 3 * time.Second, LongestProcessing: 3 * time.Second},
-		{
-			Day: to.AddDate(0, 0, -1), Uploads: 1, Processed: 1, ProcessingTime: time.Second, LongestProcessing: time.Second,
-			Failures: map[domain.FailureCode]int{domain.Malformed: 1},
-		},
-	}, nil
+func (a analytics) Each(_ context.Context, from, to time.Time, f func(projections.CountedFact) error) error {
+	for _, fact := range a {
+		if !fact.Time.Before(from) && fact.Time.Before(to) {
+			if err := f(fact); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // site is a server with everything behind it in memory.
@@ -155,7 +157,7 @@ func newSite(t *testing.T, change func(*web.Server)) *site {
 	}
 	server := web.Server{
 		Commands: &commands.Service{Log: eventLog, Blobs: s.blobs, Now: time.Now, MaxSourceBytes: 1 << 20},
-		Catalog:  s.catalog, Playbacks: s.playbacks, Freshness: s.fresh, Media: s.blobs, Analytics: analytics{}, Events: eventLog,
+		Catalog:  s.catalog, Playbacks: s.playbacks, Freshness: s.fresh, Media: s.blobs, Analytics: analytics{}, Plays: memory.NewPlays(), Events: eventLog,
 		Multivariant: func(_ projections.Playback, uri func(string) string) []byte {
 			return []byte("#EXTM3U\n" + uri("720p") + "\n")
 		},

@@ -2,10 +2,12 @@ package contract
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/cinelog/cinelog/domain"
@@ -39,12 +41,17 @@ func Facts(t *testing.T, open func(t *testing.T) projections.Facts) {
 		}
 		from := story.start.Add(time.Duration(rapid.IntRange(-30, 60).Draw(r, "from")) * time.Hour)
 		to := from.Add(time.Duration(rapid.IntRange(0, 120).Draw(r, "hours")) * time.Hour)
-		got, err := facts.Summary(t.Context(), from, to)
+		by := rapid.SampledFrom([]projections.Interval{projections.Hourly, projections.Daily, projections.Whole}).Draw(r, "interval")
+		spans, err := projections.Summarize(t.Context(), from, to, by, facts.Each)
 		if err != nil {
 			r.Fatal(err)
 		}
-		if diff := cmp.Diff(story.figures(log, from, to), got); diff != "" {
-			r.Errorf("summary (-want +got):\n%s", diff)
+		got := map[time.Time]span{}
+		for at, f := range spans {
+			got[at] = span{*f, [3]time.Duration{f.Processing(50), f.Processing(95), f.Processing(100)}}
+		}
+		if diff := cmp.Diff(story.figures(log, from, to, by), got, cmpopts.IgnoreUnexported(projections.Figures{}), cmpopts.EquateEmpty(), cmp.AllowUnexported(span{})); diff != "" {
+			r.Errorf("figures (-want +got):\n%s", diff)
 		}
 	})
 }
@@ -65,7 +72,7 @@ func (s factStory) draw(r *rapid.T) []domain.Recorded {
 		bytes := rapid.Int64Range(0, 1<<40).Draw(r, "bytes")
 		code := rapid.SampledFrom([]domain.FailureCode{domain.NotAVideo, domain.Internal}).Draw(r, "code")
 		var e domain.Event
-		switch rapid.IntRange(0, 7).Draw(r, "event") {
+		switch rapid.IntRange(0, 8).Draw(r, "event") {
 		case 0:
 			attempts[video]++
 			e = domain.VideoUploaded{Attempt: attempts[video], Source: domain.Blob{Bytes: bytes}}
@@ -80,6 +87,8 @@ func (s factStory) draw(r *rapid.T) []domain.Recorded {
 			e = domain.TranscodeFailed{Attempt: attempts[video], Failure: domain.Failure{Code: code}}
 		case 6:
 			e = domain.VideoPublished{}
+		case 7:
+			e = domain.SourceInspected{Attempt: attempts[video], Source: domain.SourceInfo{Duration: float64(bytes%100_000) / 1000}}
 		default:
 			e = domain.VideoDeleted{}
 		}
@@ -90,29 +99,45 @@ func (s factStory) draw(r *rapid.T) []domain.Recorded {
 	return log
 }
 
-// figures is the definition of a summary: one pass over the log per day.
-func (s factStory) figures(log []domain.Recorded, from, to time.Time) []projections.Day {
+// span is the figures of a span, with the median, the 95th percentile and the longest of the times of processing.
+type span struct {
+	figures projections.Figures
+	took    [3]time.Duration
+}
+
+// figures is the definition: one pass over the log for each span.
+func (s factStory) figures(log []domain.Recorded, from, to time.Time, by projections.Interval) map[time.Time]span {
 	type attempt struct {
 		video string
 		n     int
 	}
-	started, ended := map[attempt]time.Time{}, map[attempt]time.Time{}
+	started, ended, length := map[attempt]time.Time{}, map[attempt]time.Time{}, map[attempt]time.Duration{}
 	for _, r := range log {
 		switch e := r.Event.(type) { //nolint:gochecksumtype // the others neither start nor end an attempt
 		case domain.VideoUploaded:
 			started[attempt{r.Stream, e.Attempt}] = r.Time
 		case domain.TranscodeRequested:
 			started[attempt{r.Stream, e.Attempt}] = r.Time
-		case domain.RenditionProduced: // the last one by the clock
-			if a := (attempt{r.Stream, e.Attempt}); r.Time.After(ended[a]) {
-				ended[a] = r.Time
+		case domain.SourceInspected:
+			if _, known := length[attempt{r.Stream, e.Attempt}]; !known {
+				length[attempt{r.Stream, e.Attempt}] = time.Duration(e.Source.Duration*1000) * time.Millisecond
 			}
+		case domain.RenditionProduced:
+			ended[attempt{r.Stream, e.Attempt}] = r.Time
 		}
 	}
-	var days []projections.Day
-	for day := s.start.Truncate(24 * time.Hour); day.Before(to); day = day.Add(24 * time.Hour) {
-		d, something := projections.Day{Day: day}, false
-		within := func(t time.Time) bool { return !t.Before(day) && t.Before(day.Add(24*time.Hour)) }
+	step := time.Duration(by)
+	begin := s.start.Truncate(24*time.Hour).AddDate(0, 0, -4) // clocks are set back
+	if by == projections.Whole {
+		step, begin = to.Sub(from)+1, from
+	}
+	spans := map[time.Time]span{}
+	for ; begin.Before(to); begin = begin.Add(step) {
+		var d projections.Figures
+		something := false
+		within := func(t time.Time) bool {
+			return !t.Before(from) && t.Before(to) && !t.Before(begin) && t.Before(begin.Add(step))
+		}
 		for _, r := range log {
 			if !within(r.Time) {
 				continue
@@ -126,6 +151,7 @@ func (s factStory) figures(log []domain.Recorded, from, to time.Time) []projecti
 			switch e := r.Event.(type) { //nolint:gochecksumtype // the others are not counted
 			case domain.VideoUploaded:
 				d.Uploads, d.UploadedBytes, something = d.Uploads+1, d.UploadedBytes+e.Source.Bytes, true
+				d.UploadedLength += length[attempt{r.Stream, e.Attempt}]
 			case domain.RenditionProduced:
 				d.Renditions, d.RenditionBytes, something = d.Renditions+1, d.RenditionBytes+e.Bytes, true
 			case domain.VideoPublished:
@@ -136,17 +162,27 @@ func (s factStory) figures(log []domain.Recorded, from, to time.Time) []projecti
 				fail(e.Failure.Code)
 			}
 		}
+		var took []time.Duration
 		for a, end := range ended {
 			if start, ok := started[a]; ok && within(end) {
 				d.Processed++
-				took := max(0, end.Sub(start))
-				d.ProcessingTime += took
-				d.LongestProcessing = max(d.LongestProcessing, took)
+				took = append(took, max(0, end.Sub(start))) // a clock may have been set back
 			}
 		}
-		if something && !day.Before(from) {
-			days = append(days, d)
+		if something {
+			spans[by.Span(begin)] = span{d, [3]time.Duration{rank(took, 50), rank(took, 95), rank(took, 100)}}
 		}
 	}
-	return days
+	return spans
+}
+
+// rank is the least of the values that so many of a hundred do not exceed.
+func rank(values []time.Duration, percent int) time.Duration {
+	slices.Sort(values)
+	for i, v := range values {
+		if (i+1)*100 >= percent*len(values) {
+			return v
+		}
+	}
+	return 0
 }

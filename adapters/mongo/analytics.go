@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -24,20 +25,22 @@ var _ projections.Facts = (*Analytics)(nil)
 
 type factDoc struct {
 	Position domain.Position      `bson:"_id"`
-	Day      int64                `bson:"day"`  // days since 1970 in UTC
 	Time     int64                `bson:"time"` // microseconds since 1970
 	Kind     projections.FactKind `bson:"kind"`
+	Video    domain.VideoID       `bson:"video"`
+	Number   int                  `bson:"number"`  // of the attempt
 	Attempt  string               `bson:"attempt"` // of a video, as one string
 	Code     domain.FailureCode   `bson:"code"`
 	Bytes    int64                `bson:"bytes"`
+	Length   int64                `bson:"length"` // milliseconds
 }
 
+// factsCollection is one for each version: programs of two releases work beside each other, and the newer one takes all
+// facts from the log.
 func factsCollection() collection {
-	return collection{name: "facts", indexes: []index{
-		{name: "day", keys: bson.D{
-			{Key: "day", Value: 1}, {Key: "kind", Value: 1}, {Key: "code", Value: 1}, {Key: "bytes", Value: 1},
-		}},
-		{name: "attempt", keys: bson.D{{Key: "attempt", Value: 1}, {Key: "kind", Value: 1}, {Key: "time", Value: 1}}},
+	return collection{name: fmt.Sprintf("facts_%d", projections.AnalyticsVersion), indexes: []index{
+		{name: "time", keys: bson.D{{Key: "time", Value: 1}}},
+		{name: "attempt", keys: bson.D{{Key: "attempt", Value: 1}, {Key: "kind", Value: 1}}},
 	}}
 }
 
@@ -68,8 +71,8 @@ func (a *Analytics) Record(ctx context.Context, facts []projections.Fact) error 
 
 func docOf(f projections.Fact) factDoc {
 	return factDoc{
-		Position: f.Position, Day: projections.DayNumber(f.Time), Time: f.Time.UnixMicro(), Kind: f.Kind,
-		Attempt: fmt.Sprintf("%s/%d", f.Video, f.Attempt), Code: f.Code, Bytes: f.Bytes,
+		Position: f.Position, Time: f.Time.UnixMicro(), Kind: f.Kind, Video: f.Video, Number: f.Attempt,
+		Attempt: fmt.Sprintf("%s/%d", f.Video, f.Attempt), Code: f.Code, Bytes: f.Bytes, Length: f.Length.Milliseconds(),
 	}
 }
 
@@ -82,156 +85,100 @@ func onlyDuplicates(err error) bool {
 		!slices.ContainsFunc(failed.WriteErrors, func(e mongo.BulkWriteError) bool { return !mongo.IsDuplicateKeyError(e) })
 }
 
-// Summary sums the days up that begin in [from, to).
-func (a *Analytics) Summary(ctx context.Context, from, to time.Time) ([]projections.Day, error) {
-	first, end := projections.DayNumbers(from, to)
-	days := map[int64]*projections.Day{}
-	err := a.count(ctx, days, first, end)
+// Each implements projections.Facts. What it adds to a fact it asks for first: a fact that comes meanwhile may be handed
+// out without.
+func (a *Analytics) Each(ctx context.Context, from, to time.Time, f func(projections.CountedFact) error) error {
+	known, err := a.attempts(ctx, from, to)
 	if err == nil {
-		err = a.measure(ctx, days, first, end)
+		err = a.each(ctx, bson.D{
+			{Key: "time", Value: within(from.UnixMicro(), to.UnixMicro())},
+			{Key: "kind", Value: bson.D{{Key: "$in", Value: []projections.FactKind{
+				projections.FactUploaded, projections.FactRendition, projections.FactFailed, projections.FactPublished,
+			}}}},
+		}, func(doc *factDoc) error {
+			fact := projections.CountedFact{Fact: projections.Fact{
+				Position: doc.Position, Kind: doc.Kind, Time: time.UnixMicro(doc.Time).UTC(), Video: doc.Video, Attempt: doc.Number,
+				Code: doc.Code, Bytes: doc.Bytes,
+			}}
+			switch of := known[doc.Attempt]; {
+			case doc.Kind == projections.FactUploaded:
+				fact.Length = time.Duration(of.length.Length) * time.Millisecond
+			case doc.Position == of.last.Position && of.start.Position > 0: // a clock may have been set back meanwhile
+				fact.Done, fact.Took = true, max(0, time.Duration(doc.Time-of.start.Time)*time.Microsecond)
+			}
+			return f(fact)
+		})
 	}
 	if err != nil {
-		return nil, fmt.Errorf("summary: %w", unavailable(ctx, err))
+		return fmt.Errorf("read facts: %w", unavailable(ctx, err))
 	}
-	var summary []projections.Day
-	for _, d := range days {
-		summary = append(summary, *d)
-	}
-	slices.SortFunc(summary, func(a, b projections.Day) int { return a.Day.Compare(b.Day) })
-	return summary, nil
+	return nil
 }
 
 func within(first, end int64) bson.D {
 	return bson.D{{Key: "$gte", Value: first}, {Key: "$lt", Value: end}}
 }
 
-func (a *Analytics) count(ctx context.Context, days map[int64]*projections.Day, first, end int64) error {
-	day := func(n int64) *projections.Day {
-		if days[n] == nil {
-			days[n] = &projections.Day{Day: projections.NumberedDay(n)}
-		}
-		return days[n]
-	}
-	err := a.sum(ctx, first, end, 1, func(g factGroup, n int64) {
-		switch d := day(g.Day); g.Kind {
-		case projections.FactUploaded:
-			d.Uploads = int(n)
-		case projections.FactRendition:
-			d.Renditions = int(n)
-		case projections.FactPublished:
-			d.Publications = int(n)
-		case projections.FactFailed:
-			if d.Failures == nil {
-				d.Failures = map[domain.FailureCode]int{}
-			}
-			d.Failures[g.Code] = int(n)
-		case projections.FactRequested:
-		}
+// attempt is what belongs together: its start, the length of its source, and its last rendition.
+type attempt struct{ start, length, last factDoc }
+
+// attempts finds what there is of the attempts that began or came further in [from, to).
+func (a *Analytics) attempts(ctx context.Context, from, to time.Time) (map[string]attempt, error) {
+	known := map[string]attempt{}
+	err := a.each(ctx, bson.D{
+		{Key: "time", Value: within(from.UnixMicro(), to.UnixMicro())},
+		{Key: "kind", Value: bson.D{{Key: "$in", Value: []projections.FactKind{projections.FactUploaded, projections.FactRendition}}}},
+	}, func(f *factDoc) error {
+		known[f.Attempt] = attempt{}
+		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	// FerretDB gives nothing for the second sum of one group, so this is a question of its own.
-	return a.sum(ctx, first, end, "$bytes", func(g factGroup, bytes int64) {
-		switch d := day(g.Day); g.Kind {
-		case projections.FactUploaded:
-			d.UploadedBytes = bytes
-		case projections.FactRendition:
-			d.RenditionBytes = bytes
-		case projections.FactPublished, projections.FactFailed, projections.FactRequested:
-		}
-	})
-}
-
-type factGroup struct {
-	Day  int64                `bson:"day"`
-	Kind projections.FactKind `bson:"kind"`
-	Code domain.FailureCode   `bson:"code"`
-}
-
-// sum adds something up for each day, kind and code.
-func (a *Analytics) sum(ctx context.Context, first, end int64, what any, each func(factGroup, int64)) error {
-	var found []struct {
-		Group factGroup `bson:"_id"`
-		Sum   int64     `bson:"sum"`
-	}
-	cursor, err := a.facts.Aggregate(ctx, mongo.Pipeline{
-		{{Key: "$match", Value: bson.D{
-			{Key: "day", Value: within(first, end)},
-			{Key: "kind", Value: bson.D{{Key: "$ne", Value: projections.FactRequested}}}, // counts as a start only
-		}}},
-		{{Key: "$group", Value: bson.D{
-			{Key: "_id", Value: bson.D{{Key: "day", Value: "$day"}, {Key: "kind", Value: "$kind"}, {Key: "code", Value: "$code"}}},
-			{Key: "sum", Value: bson.D{{Key: "$sum", Value: what}}},
-		}}},
-	})
-	if err == nil {
-		err = cursor.All(ctx, &found)
-	}
-	for _, f := range found {
-		each(f.Group, f.Sum)
-	}
-	return err
-}
-
-// measure adds the processing times. An attempt belongs to the day of its last rendition; one whose start is not
-// known yet is not counted yet.
-func (a *Analytics) measure(ctx context.Context, days map[int64]*projections.Day, first, end int64) error {
-	attempts := map[string]bool{}
-	err := a.each(ctx, bson.D{{Key: "day", Value: within(first, end)}, {Key: "kind", Value: projections.FactRendition}},
-		func(f *factDoc) { attempts[f.Attempt] = true })
-	if err != nil {
-		return err
-	}
-	list := make([]string, 0, len(attempts))
-	for attempt := range attempts {
-		list = append(list, attempt)
-	}
-	for some := range slices.Chunk(list, recordAtOnce) {
-		started, ended := map[string]int64{}, map[string]int64{}
+	for some := range slices.Chunk(slices.Collect(maps.Keys(known)), recordAtOnce) {
 		err := a.each(ctx, bson.D{
 			{Key: "attempt", Value: bson.D{{Key: "$in", Value: some}}},
 			{Key: "kind", Value: bson.D{{Key: "$in", Value: []projections.FactKind{
-				projections.FactUploaded, projections.FactRequested, projections.FactRendition,
+				projections.FactUploaded, projections.FactRequested, projections.FactInspected, projections.FactRendition,
 			}}}},
-		}, func(f *factDoc) {
-			if f.Kind == projections.FactRendition {
-				ended[f.Attempt] = max(ended[f.Attempt], f.Time)
-			} else if at, ok := started[f.Attempt]; !ok || f.Time < at {
-				started[f.Attempt] = f.Time
+		}, func(f *factDoc) error {
+			of := known[f.Attempt]
+			first := func(was factDoc) factDoc {
+				if was.Position == 0 || f.Position < was.Position {
+					return *f
+				}
+				return was
 			}
+			switch f.Kind { //nolint:exhaustive // those that were asked for
+			case projections.FactUploaded, projections.FactRequested:
+				of.start = first(of.start)
+			case projections.FactInspected:
+				of.length = first(of.length)
+			case projections.FactRendition:
+				if f.Position > of.last.Position {
+					of.last = *f
+				}
+			}
+			known[f.Attempt] = of
+			return nil
 		})
 		if err != nil {
-			return err
-		}
-		for attempt, from := range started {
-			to := ended[attempt]
-			// The day of the last rendition has that rendition, so it is among the days, unless it is after the range.
-			d := days[projections.DayNumber(time.UnixMicro(to))]
-			if d == nil {
-				continue
-			}
-			took := max(0, time.Duration(to-from)*time.Microsecond) // a clock may have been set back
-			d.Processed++
-			d.ProcessingTime += took
-			d.LongestProcessing = max(d.LongestProcessing, took)
+			return nil, err
 		}
 	}
-	return nil
+	return known, nil
 }
 
-func (a *Analytics) each(ctx context.Context, filter bson.D, f func(*factDoc)) error {
-	cursor, err := a.facts.Find(ctx, filter, options.Find().
-		SetProjection(bson.D{{Key: "attempt", Value: 1}, {Key: "kind", Value: 1}, {Key: "time", Value: 1}}))
+func (a *Analytics) each(ctx context.Context, filter bson.D, f func(*factDoc) error) error {
+	cursor, err := a.facts.Find(ctx, filter)
 	if err != nil {
 		return err
 	}
-	for cursor.Next(ctx) {
+	for err == nil && cursor.Next(ctx) {
 		var fact factDoc
-		if err = bson.Unmarshal(cursor.Current, &fact); err != nil {
-			break
+		if err = bson.Unmarshal(cursor.Current, &fact); err == nil {
+			err = f(&fact)
 		}
-		f(&fact)
 	}
 	return cmp.Or(err, cursor.Err(), cursor.Close(context.WithoutCancel(ctx)))
 }

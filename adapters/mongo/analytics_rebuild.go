@@ -54,7 +54,7 @@ func (a *Analytics) Rollback(context.Context, projections.Log, *projections.Rebu
 // Stored says what is stored of the figures: they stand at the newest fact.
 func (a *Analytics) Stored(ctx context.Context) (projections.Stored, error) {
 	newest, err := a.newest(ctx)
-	return projections.Stored{Generation: "facts", Version: projections.AnalyticsVersion, Position: newest}, err
+	return projections.Stored{Generation: a.facts.Name(), Version: projections.AnalyticsVersion, Position: newest}, err
 }
 
 func (a *Analytics) compare(ctx context.Context, log projections.Log, o projections.RebuildOptions, mend bool) (Rebuilt, error) {
@@ -178,5 +178,5 @@ func (a *Analytics) between(ctx context.Context, after, to domain.Position) (map
 }
 
 func (c *factCompare) differs(f factDoc) {
-	c.days[projections.NumberedDay(f.Day).Format(time.DateOnly)] = true
+	c.days[time.UnixMicro(f.Time).UTC().Format(time.DateOnly)] = true
 }

@@ -34,19 +34,20 @@ func TestAnalyticsComesFromTheLogAndIsMended(t *testing.T) {
 	if err := a.CatchUp(t.Context(), log, nil); err != nil {
 		t.Fatal(err)
 	}
-	sound := func() []projections.Day {
+	sound := func() map[time.Time]*projections.Figures {
 		t.Helper()
-		days, err := a.Summary(t.Context(), day.AddDate(0, 0, -1), day.AddDate(0, 0, 9))
+		days, err := projections.Summarize(t.Context(), day.AddDate(0, 0, -1), day.AddDate(0, 0, 9), projections.Daily, a.Each)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return days
 	}
-	if days := sound(); len(days) != 2 || days[0].Uploads != 1 || days[1].Publications != 1 {
+	second, third := projections.UTCDay(day.AddDate(0, 0, 1)), projections.UTCDay(day.AddDate(0, 0, 2))
+	if days := sound(); len(days) != 2 || days[second].Uploads != 1 || days[third].Publications != 1 {
 		t.Fatalf("from the log: %+v", days)
 	}
 	// A fact of an event that was never there, and one that is wrong.
-	collection := mongo.Collection(db, "facts")
+	collection := mongo.Collection(db, "facts_2")
 	if _, err := collection.DeleteOne(t.Context(), map[string]any{"_id": 2}); err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +71,7 @@ func TestAnalyticsComesFromTheLogAndIsMended(t *testing.T) {
 	if done, err := a.Verify(t.Context(), log, nil); err != nil || !done.Equal() || done.Position != 3 || done.Rows != 2 {
 		t.Errorf("after mending: %+v, %v", done, err)
 	}
-	if days := sound(); len(days) != 2 || days[0].UploadedBytes != 5 {
+	if days := sound(); len(days) != 2 || days[second].UploadedBytes != 5 {
 		t.Errorf("after mending: %+v", days)
 	}
 }

@@ -111,7 +111,7 @@ func TestProvisionReadModels(t *testing.T) {
 		t.Errorf("%d generations of the catalog, want 1", len(all))
 	}
 	generation := all[0]
-	for _, index := range []struct{ collection, name string }{{generation, "words_all"}, {"facts", "day"}} {
+	for _, index := range []struct{ collection, name string }{{generation, "words_all"}, {"facts_2", "time"}} {
 		if err := mongo.Collection(db, index.collection).Indexes().DropOne(t.Context(), index.name); err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +119,7 @@ func TestProvisionReadModels(t *testing.T) {
 			if _, err := mongo.OpenCatalog(t.Context(), db); err == nil || !strings.Contains(err.Error(), "has no index words_all: run `cinelog provision`") {
 				t.Errorf("the catalog without an index: %v", err)
 			}
-		} else if _, err := mongo.OpenAnalytics(t.Context(), db); err == nil || !strings.Contains(err.Error(), "has no index day") {
+		} else if _, err := mongo.OpenAnalytics(t.Context(), db); err == nil || !strings.Contains(err.Error(), "has no index time") {
 			t.Errorf("analytics without an index: %v", err)
 		}
 	}

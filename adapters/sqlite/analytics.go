@@ -22,16 +22,16 @@ var _ projections.Facts = (*Analytics)(nil)
 const analyticsSchema = `
 CREATE TABLE facts (
 	position INTEGER PRIMARY KEY,
-	day INTEGER NOT NULL,     -- days since 1970 in UTC
 	time INTEGER NOT NULL,    -- microseconds since 1970
 	kind TEXT NOT NULL,
 	video TEXT NOT NULL,
 	attempt INTEGER NOT NULL,
 	code TEXT NOT NULL,
-	bytes INTEGER NOT NULL
+	bytes INTEGER NOT NULL,
+	length INTEGER NOT NULL   -- milliseconds
 ) STRICT;
-CREATE INDEX facts_by_day ON facts (day, kind, code, bytes);
-CREATE INDEX facts_by_attempt ON facts (video, attempt, kind, time);
+CREATE INDEX facts_by_time ON facts (time);
+CREATE INDEX facts_by_attempt ON facts (video, attempt, kind, position, time, length);
 `
 
 // OpenAnalytics opens or creates the figures in dir.
@@ -72,14 +72,14 @@ func insertFacts(ctx context.Context, tx *sql.Tx, facts []projections.Fact) erro
 	if len(facts) == 0 {
 		return nil
 	}
-	insert, err := tx.PrepareContext(ctx, `INSERT OR IGNORE INTO facts (position, day, time, kind, video, attempt, code, bytes)
+	insert, err := tx.PrepareContext(ctx, `INSERT OR IGNORE INTO facts (position, time, kind, video, attempt, code, bytes, length)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
 	if err != nil {
 		return err
 	}
 	for _, f := range facts {
-		if _, err := insert.ExecContext(ctx, f.Position, projections.DayNumber(f.Time), f.Time.UnixMicro(), f.Kind,
-			f.Video, f.Attempt, f.Code, f.Bytes); err != nil {
+		if _, err := insert.ExecContext(ctx, f.Position, f.Time.UnixMicro(), f.Kind,
+			f.Video, f.Attempt, f.Code, f.Bytes, f.Length.Milliseconds()); err != nil {
 			return closing(insert, fmt.Errorf("the fact of event %d: %w", f.Position, err))
 		}
 	}

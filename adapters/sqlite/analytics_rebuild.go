@@ -124,14 +124,14 @@ func compareFacts(ctx context.Context, live, next *generation, done Rebuilt) (_ 
 		was, is := old.fact, built.fact
 		switch {
 		case !built.ok || (old.ok && was.position < is.position):
-			days[was.day] = true
+			days[was.day()] = true
 			old.next()
 		case !old.ok || is.position < was.position:
-			days[is.day] = true
+			days[is.day()] = true
 			built.next()
 		default:
 			if was != is {
-				days[was.day], days[is.day] = true, true
+				days[was.day()], days[is.day()] = true, true
 			}
 			old.next()
 			built.next()
@@ -149,14 +149,17 @@ func compareFacts(ctx context.Context, live, next *generation, done Rebuilt) (_ 
 
 // storedFact is a row of the facts.
 type storedFact struct {
-	position  domain.Position
-	day, time int64
-	kind      string
-	video     string
-	attempt   int
-	code      string
-	bytes     int64
+	position domain.Position
+	time     int64
+	kind     string
+	video    string
+	attempt  int
+	code     string
+	bytes    int64
+	length   int64
 }
+
+func (f storedFact) day() int64 { return projections.DayNumber(time.UnixMicro(f.time)) }
 
 // factScan goes through the facts in the order of their events.
 type factScan struct {
@@ -170,7 +173,7 @@ type factScan struct {
 // scanFacts begins at the first fact.
 func scanFacts(ctx context.Context, q queryer, upTo domain.Position) (*factScan, error) {
 	//nolint:rowserrcheck // next looks at it
-	rows, err := q.QueryContext(ctx, `SELECT position, day, time, kind, video, attempt, code, bytes FROM facts
+	rows, err := q.QueryContext(ctx, `SELECT position, time, kind, video, attempt, code, bytes, length FROM facts
 		WHERE position <= ? ORDER BY position`, int64(upTo))
 	if err != nil {
 		return nil, unavailable(err)
@@ -187,7 +190,7 @@ func (s *factScan) next() {
 		return
 	}
 	f := &s.fact
-	s.err = s.rows.Scan(&f.position, &f.day, &f.time, &f.kind, &f.video, &f.attempt, &f.code, &f.bytes)
+	s.err = s.rows.Scan(&f.position, &f.time, &f.kind, &f.video, &f.attempt, &f.code, &f.bytes, &f.length)
 	s.ok = s.err == nil
 	_, _ = fmt.Fprintf(s.sum, "%+v\n", *f)
 }

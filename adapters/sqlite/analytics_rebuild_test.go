@@ -45,24 +45,31 @@ func record(t *testing.T, a *sqlite.Analytics, events ...domain.Recorded) {
 	}
 }
 
-func wantFigures(t *testing.T, a *sqlite.Analytics, want []projections.Day) {
+// figures are those of each day.
+type figures = map[time.Time]*projections.Figures
+
+func wantFigures(t *testing.T, a *sqlite.Analytics, want figures) {
 	t.Helper()
-	got, err := a.Summary(t.Context(), time.Unix(0, 0), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
-	if diff := cmp.Diff(want, got); err != nil || diff != "" {
-		t.Errorf("figures, want against got: %v\n%s", err, diff)
+	if diff := cmp.Diff(want, sumUp(t, a), cmp.AllowUnexported(projections.Figures{})); diff != "" {
+		t.Errorf("figures, want against got:\n%s", diff)
 	}
 }
 
-// figuresOf are the figures that a log gives: those of a build that nothing was wrong with.
-func figuresOf(t *testing.T, log *contract.Story) []projections.Day {
+func sumUp(t *testing.T, a *sqlite.Analytics) figures {
 	t.Helper()
-	a := openAnalytics(t, t.TempDir())
-	record(t, a, log.Events...)
-	days, err := a.Summary(t.Context(), time.Unix(0, 0), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
+	days, err := projections.Summarize(t.Context(), time.Unix(0, 0), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), projections.Daily, a.Each)
 	if err != nil || len(days) == 0 {
 		t.Fatalf("%d days, %v", len(days), err)
 	}
 	return days
+}
+
+// figuresOf are the figures that a log gives: those of a build that nothing was wrong with.
+func figuresOf(t *testing.T, log *contract.Story) figures {
+	t.Helper()
+	a := openAnalytics(t, t.TempDir())
+	record(t, a, log.Events...)
+	return sumUp(t, a)
 }
 
 // What happened before there were figures, or while messages were lost, is learned from the log, once.
@@ -101,9 +108,9 @@ func TestAnalyticsRebuildFindsAndRepairsDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, damage := range []string{
-		"UPDATE facts SET bytes = 77 WHERE position = 3",   // on the first
-		"DELETE FROM facts WHERE position = 30",            // on the second
-		"UPDATE facts SET day = day - 2 WHERE position=80", // from the fourth to the second
+		"UPDATE facts SET bytes = 77 WHERE position = 3",                 // on the first
+		"DELETE FROM facts WHERE position = 30",                          // on the second
+		"UPDATE facts SET time = time - 2*86400000000 WHERE position=80", // from the fourth to the second
 	} {
 		if _, err := db.ExecContext(t.Context(), damage); err != nil {
 			t.Fatal(err)
@@ -185,9 +192,7 @@ func TestNoFactIsLostBetweenGenerations(t *testing.T) {
 		}
 		wg.Wait()
 	}
-	wantFigures(t, rebuilder, []projections.Day{{
-		Day: projections.UTCDay(uploaded), Uploads: rounds * events * len(subscribers),
-	}})
+	wantFigures(t, rebuilder, figures{projections.UTCDay(uploaded): {Uploads: rounds * events * len(subscribers)}})
 }
 
 // A message whose event came after the switch had read the log, and which waits to write to the old generation: its

@@ -51,7 +51,7 @@ type config struct {
 	encoding domain.Encoding // for videos that ask for no other
 	private  bool            // webhooks may go to this machine and its networks, too
 	audience
-	log      *slog.Logger
+	log *slog.Logger
 
 	// What becomes of messages; each has a default when 0.
 	lease time.Duration // how long a message stays with a process that gives no sign of life

@@ -113,6 +113,7 @@ type pastFact struct {
 	Attempt  int                  `json:"attempt,omitempty"`
 	Code     domain.FailureCode   `json:"code,omitempty"`
 	Bytes    int64                `json:"bytes,omitempty"`
+	Seconds  float64              `json:"seconds,omitempty"` // of a source that was inspected
 }
 
 // Checkpoint implements projections.Target.
@@ -122,7 +123,7 @@ func (*pastFacts) Checkpoint(context.Context) (domain.Position, error) { return 
 func (p *pastFacts) Apply(_ context.Context, events []domain.Recorded) error {
 	for _, f := range projections.FactsOf(projections.Given(events, p.skip)...) {
 		p.rows++
-		if err := p.to.Encode(pastFact(f)); err != nil {
+		if err := p.to.Encode(pastFact{f.Position, f.Kind, f.Time, f.Video, f.Attempt, f.Code, f.Bytes, f.Length.Seconds()}); err != nil {
 			return err
 		}
 	}

@@ -194,7 +194,7 @@ func databaseAway(t *testing.T, binary string) {
 		m.ask(http.MethodPut, cl.server+"/v1/videos/"+waiting+"/source", strings.NewReader("abc"), 3).mustBeAway(t)
 		m.ask(http.MethodGet, cl.server+"/v1/videos?q=clip", nil, 0).mustBeAway(t)
 		m.ask(http.MethodGet, cl.server+"/v1/videos/"+waiting, nil, 0).mustBeAway(t)
-		m.ask(http.MethodGet, cl.server+"/v1/analytics/summary", nil, 0).mustBeAway(t)
+		m.ask(http.MethodGet, cl.server+"/v1/analytics/totals", nil, 0).mustBeAway(t)
 		m.ask(http.MethodGet, cl.server+"/readyz", nil, 0).must(t, http.StatusServiceUnavailable)
 		m.ask(http.MethodGet, cl.server+"/healthz", nil, 0).must(t, http.StatusOK)
 	}

@@ -161,15 +161,13 @@ func TestManyProcesses(t *testing.T) {
 		t.Errorf("dead letters: %s", out)
 	}
 	eventually(t, time.Minute, func() string { // analytics has a queue of its own
-		var figures struct {
-			Totals struct {
-				Uploads, Processed, Publications int
-			} `json:"totals"`
+		var got struct {
+			Uploads, Processed, Publications int
 		}
-		if err := second.call(t.Context(), http.MethodGet, "/v1/analytics/summary", nil, &figures); err != nil {
+		if err := second.call(t.Context(), http.MethodGet, "/v1/analytics/totals", nil, &got); err != nil {
 			return err.Error()
 		}
-		if got := figures.Totals; got.Uploads != 1 || got.Processed != 1 || got.Publications != 1 {
+		if got.Uploads != 1 || got.Processed != 1 || got.Publications != 1 {
 			return fmt.Sprintf("figures: %+v", got)
 		}
 		return ""

@@ -98,16 +98,14 @@ func look(t *testing.T, cl *client, id domain.VideoID) seen {
 	t.Helper()
 	var v answer
 	_ = cl.call(t.Context(), "GET", "/v1/videos/"+string(id), nil, &v)
-	var summary struct {
-		Totals struct {
-			UploadedBytes int64 `json:"uploaded_bytes"`
-		} `json:"totals"`
+	var totals struct {
+		UploadedBytes int64 `json:"uploaded_bytes"`
 	}
-	if err := cl.call(t.Context(), "GET", "/v1/analytics/summary", nil, &summary); err != nil {
+	if err := cl.call(t.Context(), "GET", "/v1/analytics/totals", nil, &totals); err != nil {
 		t.Fatal(err)
 	}
 	playable := cl.call(t.Context(), "GET", "/play/"+string(id)+"/master.m3u8", nil, nil) == nil
-	return seen{v.Title, playable, summary.Totals.UploadedBytes}
+	return seen{v.Title, playable, totals.UploadedBytes}
 }
 
 // cinelog runs the command as main does.
