@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
@@ -88,6 +90,7 @@ func (b *tab) chooseAndWatch(clip string) {
 	if ranges := evaluate[string](b, `(v => v.buffered.length + ' ' + v.currentTime.toFixed(1))(document.querySelector('video'))`); ranges != "1 6.0" {
 		b.t.Errorf("ranges in the buffer and time at the end: %s, want 1 6.0", ranges)
 	}
+	b.mustBeCounted()
 	happened := wait[string](b, `document.querySelector('.timeline')?.innerText`)
 	for _, event := range []string{"created", "uploaded", "source_inspected", "transcode_planned", "chunk_transcoded", "rendition_produced", "published"} {
 		if !strings.Contains(happened, "video."+event+".v1") {
@@ -100,6 +103,48 @@ func (b *tab) chooseAndWatch(clip string) {
 		b.waitFor(fmt.Sprintf(`document.querySelector('#list-title').textContent === 'Results for “%s”' &&
 			document.querySelectorAll('#videos li').length === %d`, query, found))
 	}
+}
+
+// mustBeCounted waits until the server knows of the view that has ended, from the page's own beacons.
+func (b *tab) mustBeCounted() {
+	b.t.Helper()
+	eventually(b.t, 20*time.Second, func() string {
+		var got struct {
+			Items []struct {
+				Video             string
+				Views, Viewers    int
+				Ended, Completed  int
+				WatchSeconds      float64        `json:"watch_seconds"`
+				StartupSecondsP50 float64        `json:"startup_seconds_p50"`
+				PlayErrors        map[string]int `json:"play_errors"`
+			}
+		}
+		api := &client{server: b.server.String()}
+		if err := api.call(b.t.Context(), "GET", "/v1/analytics/top", nil, &got); err != nil {
+			return err.Error()
+		}
+		if len(got.Items) != 1 || got.Items[0].Ended == 0 {
+			return fmt.Sprintf("not counted yet: %+v", got.Items)
+		}
+		// It was played at four times its speed, from about a second on.
+		if v := got.Items[0]; v.Views != 1 || v.Viewers != 1 || v.Completed != 1 || v.WatchSeconds < 1 || v.WatchSeconds > 7 || v.StartupSecondsP50 <= 0 || len(v.PlayErrors) > 0 {
+			b.t.Errorf("the view is counted as %+v", v)
+		}
+		var of struct {
+			Curve      []int
+			Renditions []struct {
+				Group string
+				Views int
+			}
+		}
+		if err := api.call(b.t.Context(), "GET", "/v1/analytics/videos/"+got.Items[0].Video, nil, &of); err != nil {
+			return err.Error()
+		}
+		if slices.Min(of.Curve) != 1 || slices.Max(of.Curve) != 1 || len(of.Renditions) == 0 || of.Renditions[0].Group == "" {
+			b.t.Errorf("its curve is %v, its renditions are %+v", of.Curve, of.Renditions)
+		}
+		return ""
+	})
 }
 
 // mustPlay waits until moving pictures are seen, and looks at one.

@@ -49,7 +49,11 @@ func (a *app) addPlays() {
 		tick := time.NewTicker(playsPruned)
 		defer tick.Stop()
 		for {
-			before := time.Now().AddDate(0, 0, -cmp.Or(a.PlaysDays, playsDays))
+			now := time.Now()
+			if _, err := a.plays.Salt(ctx, now); err != nil && ctx.Err() == nil { // also where nobody watches any more
+				a.log.WarnContext(ctx, "the salt of yesterday could not be forgotten", "error", err)
+			}
+			before := now.AddDate(0, 0, -cmp.Or(a.PlaysDays, playsDays))
 			switch n, err := a.plays.Prune(ctx, before, cmp.Or(a.PlaysMost, playsMost)); {
 			case err != nil && ctx.Err() == nil:
 				a.log.WarnContext(ctx, "old views could not be forgotten", "error", err)

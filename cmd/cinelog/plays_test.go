@@ -109,13 +109,17 @@ func TestBeaconsSurviveKills(t *testing.T) {
 			}
 			return ""
 		})
-		if got.Views > sent+1 || got.Viewers < 1 || got.Viewers > 2 || got.WatchSeconds != float64(10*got.Views) || got.Stalls != got.Views {
-			t.Errorf("counted of %d that were sent: %+v", sent, got)
+		once := func() {
+			if got.Views > sent+1 || got.Viewers < 1 || got.Viewers > 2 || got.WatchSeconds != float64(10*got.Views) || got.Stalls != got.Views {
+				t.Errorf("counted of %d that were sent: %+v", sent, got)
+			}
 		}
+		once()
 		cinelog(t, exitDone, "--data", data, "replay", "analytics")
 		before := got
 		askAPI(t, "GET", api+"/v1/analytics/totals", "", &got)
-		if got != before {
+		once()
+		if got.Views < before.Views { // there may be more: some were sent and not acknowledged
 			t.Errorf("after a rebuild %+v, before %+v", got, before)
 		}
 		p.kill()

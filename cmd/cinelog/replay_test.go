@@ -24,7 +24,7 @@ import (
 )
 
 // readyVideo appends all that makes a video ready, in one commit, so that no worker finds anything to do.
-func readyVideo(t *testing.T, log commands.EventLog, title string) domain.VideoID {
+func readyVideo(t testing.TB, log commands.EventLog, title string) domain.VideoID {
 	t.Helper()
 	id, err := domain.NewVideoID()
 	if err != nil {

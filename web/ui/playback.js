@@ -1,5 +1,6 @@
 // Playing with hls.js, and the choice of the quality and the sound. Chromium says "maybe" to native HLS and then plays it badly, so
 // hls.js comes first where it works.
+import {tell} from './beacons.js';
 import {announce, button, el} from './dom.js';
 import {seekStrip} from './storyboard.js';
 
@@ -14,16 +15,25 @@ export function play(stage, quality, sound, video) {
   stage.replaceChildren(element, strip.list, trouble);
   const {Hls} = window;
   if (!Hls?.isSupported()) {
+    const told = tell(element, video, () => '');
+    element.addEventListener('error', () => told.failed(['', 'other', 'network', 'decode', 'unsupported'][element.error?.code] || 'other'));
     element.src = video.playback.hls;
     quality.parentElement.remove();
     sound.parentElement.remove();
-    const end = () => { element.removeAttribute('src'); element.load(); };
+    const end = () => { told(); element.removeAttribute('src'); element.load(); };
     end.scenes = strip.show;
     return end;
   }
   const hls = new Hls();
+  let shown = null; // the level that is seen; before the first picture, the one that is loaded
+  const told = tell(element, video, () => {
+    const level = hls.levels[shown ?? hls.loadLevel];
+    return level ? nameOf(level) : '';
+  });
   hls.on(Hls.Events.MANIFEST_PARSED, () => choices(hls, quality));
   hls.on(Hls.Events.LEVEL_SWITCHED, (_, {level}) => {
+    told.switching();
+    shown = level;
     quality.options[0].textContent = hls.autoLevelEnabled ? `Auto (${nameOf(hls.levels[level])})` : 'Auto';
   });
   soundChoices(hls, sound, video);
@@ -36,6 +46,7 @@ export function play(stage, quality, sound, video) {
       return;
     }
     console.error('playback:', error.type, error.details);
+    told.failed({[Hls.ErrorTypes.NETWORK_ERROR]: 'network', [Hls.ErrorTypes.MEDIA_ERROR]: 'decode'}[error.type] || 'other');
     const again = button('Try again', () => {
       trouble.hidden = true;
       reload();
@@ -50,10 +61,15 @@ export function play(stage, quality, sound, video) {
   hls.attachMedia(element);
   const reload = () => {
     const at = element.currentTime;
+    told.switching();
+    shown = null;
     hls.loadSource(video.playback.hls);
     hls.once(Hls.Events.MANIFEST_PARSED, () => hls.startLoad(at));
   };
-  const stop = () => hls.destroy();
+  const stop = () => {
+    told();
+    hls.destroy();
+  };
   stop.scenes = strip.show;
   /**
    * more says that the video is complete: a source that was played as it is has other qualities by then, and other tracks of
