@@ -3,6 +3,7 @@ package web_test
 import (
 	"encoding/csv"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func figuresSite(t *testing.T) (s *site, id string) {
 		{Country: "FR", Error: projections.PlayErrorDecode},
 		{Country: "", Started: true, Viewer: 2, Parts: 3, Startup: &projections.Startup{Took: 3 * time.Second, Rendition: "720p"}},
 	} {
-		p.Video, p.View, p.First = domain.VideoID(id), fmt.Sprint(n), night.Add(time.Duration(n)*20*time.Minute)
+		p.Video, p.View, p.First = domain.VideoID(id), strconv.Itoa(n), night.Add(time.Duration(n)*20*time.Minute)
 		p.Last = p.First.Add(time.Minute)
 		if p.Started {
 			p.Qualities = map[string]projections.PlayTimes{

@@ -99,17 +99,32 @@ type cell struct {
 
 func (f EventFigures) cells() row {
 	return row{
-		{"uploads", f.Uploads}, {"uploaded_bytes", f.UploadedBytes}, {"uploaded_seconds", f.UploadedSeconds}, {"processed", f.Processed},
-		{"processing_seconds_p50", f.ProcessingP50}, {"processing_seconds_p95", f.ProcessingP95}, {"renditions", f.Renditions},
-		{"rendition_bytes", f.RenditionBytes}, {"publications", f.Publications}, {"failures", f.Failures},
+		{"uploads", f.Uploads},
+		{"uploaded_bytes", f.UploadedBytes},
+		{"uploaded_seconds", f.UploadedSeconds},
+		{"processed", f.Processed},
+		{"processing_seconds_p50", f.ProcessingP50},
+		{"processing_seconds_p95", f.ProcessingP95},
+		{"renditions", f.Renditions},
+		{"rendition_bytes", f.RenditionBytes},
+		{"publications", f.Publications},
+		{"failures", f.Failures},
 	}
 }
 
 func (f PlayFigures) cells() row {
 	return row{
-		{"views", f.Views}, {"viewers", f.Viewers}, {"watch_seconds", f.WatchSeconds}, {"stalled_seconds", f.StalledSeconds},
-		{"stalls", f.Stalls}, {"rebuffer_ratio", f.RebufferRatio}, {"startup_seconds_p50", f.StartupP50},
-		{"startup_seconds_p95", f.StartupP95}, {"ended", f.Ended}, {"completed", f.Completed}, {"play_errors", f.PlayErrors},
+		{"views", f.Views},
+		{"viewers", f.Viewers},
+		{"watch_seconds", f.WatchSeconds},
+		{"stalled_seconds", f.StalledSeconds},
+		{"stalls", f.Stalls},
+		{"rebuffer_ratio", f.RebufferRatio},
+		{"startup_seconds_p50", f.StartupP50},
+		{"startup_seconds_p95", f.StartupP95},
+		{"ended", f.Ended},
+		{"completed", f.Completed},
+		{"play_errors", f.PlayErrors},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -32,7 +33,7 @@ func Plays(t *testing.T, open func(t *testing.T) (projections.Plays, func() proj
 
 // drawPlays draws what players tell of some views; run tells them from those of other draws.
 func drawPlays(r *rapid.T, run int) []projections.Play {
-	start := playsStart.AddDate(0, 0, 10*run)
+	start := playsStart().AddDate(0, 0, 10*run)
 	return rapid.SliceOfN(rapid.Custom(func(r *rapid.T) projections.Play {
 		seconds := func(name string) time.Duration {
 			return time.Duration(rapid.IntRange(0, 4000).Draw(r, name)) * time.Second
@@ -62,7 +63,8 @@ func drawPlays(r *rapid.T, run int) []projections.Play {
 	}), 1, 20).Draw(r, "told")
 }
 
-var playsStart = time.Date(2026, 3, 1, 22, 0, 0, 0, time.UTC)
+// playsStart is not long before midnight.
+func playsStart() time.Time { return time.Date(2026, 3, 1, 22, 0, 0, 0, time.UTC) }
 
 func playsInAnyOrder(t *testing.T, open func(t *testing.T) (projections.Plays, func() projections.Plays)) {
 	var plays projections.Plays
@@ -81,7 +83,7 @@ func playsInAnyOrder(t *testing.T, open func(t *testing.T) (projections.Plays, f
 			}
 			deliveries = deliveries[n:]
 		}
-		from := playsStart.AddDate(0, 0, 10*run)
+		from := playsStart().AddDate(0, 0, 10*run)
 		if diff := cmp.Diff(joined(told), allPlays(t, plays, from, from.AddDate(0, 0, 1)), cmpopts.EquateEmpty()); diff != "" {
 			r.Errorf("views (-want +got):\n%s", diff)
 		}
@@ -133,7 +135,7 @@ func playsByMany(t *testing.T, open func(t *testing.T) (projections.Plays, func(
 			for _, part := range rand.Perm(beacons) {
 				told := make([]projections.Play, views)
 				for v := range told {
-					told[v] = projections.Play{Video: "v", View: fmt.Sprint(v), First: playsStart, Last: playsStart, Parts: 1 << part}
+					told[v] = projections.Play{Video: "v", View: strconv.Itoa(v), First: playsStart(), Last: playsStart(), Parts: 1 << part}
 				}
 				if err := store.Record(t.Context(), told[:1+rand.IntN(views-1)]); err != nil {
 					errs <- err
@@ -151,7 +153,7 @@ func playsByMany(t *testing.T, open func(t *testing.T) (projections.Plays, func(
 	for err := range errs {
 		t.Fatal(err)
 	}
-	all := allPlays(t, one, playsStart, playsStart.Add(time.Second))
+	all := allPlays(t, one, playsStart(), playsStart().Add(time.Second))
 	if len(all) != views {
 		t.Fatalf("%d views, want %d", len(all), views)
 	}
@@ -222,16 +224,16 @@ func salts(t *testing.T, open func(t *testing.T) (projections.Plays, func() proj
 func playsArePruned(t *testing.T, open func(t *testing.T) (projections.Plays, func() projections.Plays)) {
 	plays, _ := open(t)
 	for n := range 2500 {
-		first := playsStart.Add(time.Duration(n) * time.Second)
+		first := playsStart().Add(time.Duration(n) * time.Second)
 		if n%500 != 0 && n < 2495 { // few need to be told apart
 			continue
 		}
-		if err := plays.Record(t.Context(), []projections.Play{{Video: "v", View: fmt.Sprint(n), First: first, Last: first}}); err != nil {
+		if err := plays.Record(t.Context(), []projections.Play{{Video: "v", View: strconv.Itoa(n), First: first, Last: first}}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	left := func() (views []string) {
-		for _, p := range allPlays(t, plays, playsStart, playsStart.Add(time.Hour)) {
+		for _, p := range allPlays(t, plays, playsStart(), playsStart().Add(time.Hour)) {
 			views = append(views, p.View)
 		}
 		return views
@@ -242,13 +244,13 @@ func playsArePruned(t *testing.T, open func(t *testing.T) (projections.Plays, fu
 			t.Errorf("%d views are forgotten, %v; want %d", n, err, want)
 		}
 	}
-	prune(playsStart.Add(1000*time.Second), 100, 2)
+	prune(playsStart().Add(1000*time.Second), 100, 2)
 	if got, want := left(), []string{"1000", "1500", "2000", "2495", "2496", "2497", "2498", "2499"}; !slices.Equal(got, want) {
 		t.Errorf("left are %q, want %q", got, want)
 	}
-	prune(playsStart, 3, 5)
+	prune(playsStart(), 3, 5)
 	if got, want := left(), []string{"2497", "2498", "2499"}; !slices.Equal(got, want) {
 		t.Errorf("of too many are left %q, want %q", got, want)
 	}
-	prune(playsStart, 3, 0)
+	prune(playsStart(), 3, 0)
 }

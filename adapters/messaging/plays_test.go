@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -45,7 +45,7 @@ func TestPlaysThatComeTogetherArePublishedTogether(t *testing.T) {
 		for n := range views {
 			for range 2 { // two beacons of each
 				sending.Go(func() {
-					if err := plays.Send(t.Context(), projections.Play{Video: "v", View: fmt.Sprint(n), Parts: 1}); err != nil {
+					if err := plays.Send(t.Context(), projections.Play{Video: "v", View: strconv.Itoa(n), Parts: 1}); err != nil {
 						t.Error(err)
 					}
 				})

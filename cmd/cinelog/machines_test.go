@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/cinelog/cinelog/test/backends"
 )
 
@@ -160,14 +162,24 @@ func TestManyProcesses(t *testing.T) {
 	if out := m.mustRun("dlq", "ls"); !strings.Contains(out, "No dead letters") {
 		t.Errorf("dead letters: %s", out)
 	}
-	eventually(t, time.Minute, func() string { // analytics has a queue of its own
+	view := uuid.NewString()
+	for _, api := range []*client{first, second, second} { // of one viewer, whichever server is told
+		if err := sendBeacon(t.Context(), api.server, v.ID, view); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := sendBeacon(t.Context(), first.server, v.ID, uuid.NewString()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Minute, func() string { // analytics has queues of its own
 		var got struct {
 			Uploads, Processed, Publications int
+			Views, Viewers                   int
 		}
 		if err := second.call(t.Context(), http.MethodGet, "/v1/analytics/totals", nil, &got); err != nil {
 			return err.Error()
 		}
-		if got.Uploads != 1 || got.Processed != 1 || got.Publications != 1 {
+		if got.Uploads != 1 || got.Processed != 1 || got.Publications != 1 || got.Views != 2 || got.Viewers != 1 {
 			return fmt.Sprintf("figures: %+v", got)
 		}
 		return ""

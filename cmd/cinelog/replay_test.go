@@ -215,7 +215,7 @@ func TestReplayWithoutAServer(t *testing.T) {
 			{Projection: "playback", Rows: 12, Different: []string{
 				string(ids[1]), string(ids[1]) + "/000001/000000", string(ids[1]) + "/000001/plan", string(ids[1]) + "/000001/source",
 			}},
-			{Projection: "analytics", Rows: 9, Different: []string{today}},
+			{Projection: "analytics", Rows: 12, Different: []string{today}},
 		}[i]
 		want.Events, want.Position, want.Switched = 21, 21, true
 		if diff := cmp.Diff(want, got); diff != "" {
