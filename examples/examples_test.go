@@ -152,7 +152,11 @@ func TestSubscribersFromOutside(t *testing.T) {
 	inorder.kill()
 	happen(first, 3, domain.VideoUnpublished{}, domain.VideoDeleted{})
 	inorder = ordered()
-	if got := inorder.next(t, 1); got[0] != name+" 5 video.deleted.v1" {
+	got := inorder.next(t, 1)
+	if got[0] == name+" 3 video.published.v1" { // it was killed between the line and the note that it was written
+		got = inorder.next(t, 1)
+	}
+	if got[0] != name+" 5 video.deleted.v1" {
 		t.Errorf("in order, after a kill: %q", got)
 	}
 	if got := plain.next(t, 1); got[0] != "5 "+name+" video.deleted.v1" {
