@@ -124,11 +124,13 @@ func (p Plan) LongestSegment() int {
 // Keyframes come every 2 s and segments last 4 s (Apple's HLS authoring rules 1.13 and 7.6 ask for about 2 s and
 // about 6 s; 4 s starts sooner). The first segment lasts 2 s and is a chunk of its own, because somebody waits for it. The
 // chunks after it grow, so that whoever began to watch has the next one soon, until they are long enough that starting an
-// encoder and seeking in the source cost little beside the encode.
+// encoder and seeking in the source cost little beside the encode. Towards the end they are half of what is left, so that
+// workers which share a video end at about the same time.
 const (
 	gopSeconds        = 2
 	gopsPerSegment    = 2
 	segmentsPerChunk  = 4
+	lastSegments      = 2 // of the last chunks, at least
 	maxChunksPerVideo = 256
 	audioBitRate      = 128_000
 	audioSampleRate   = 48_000
@@ -219,13 +221,14 @@ func chunks(p Plan) []Chunk {
 		for range size {
 			end = p.SegmentEnd(end)
 		}
+		segments -= size
 		cs = append(cs, Chunk{Start: start, Frames: end - start})
 		start = end
 		switch {
 		case p.NoSeek != "":
 			size *= 4
 		case len(cs) > 1:
-			size = min(2*size, most)
+			size = min(2*size, most, max(lastSegments, (segments+1)/2))
 		}
 	}
 	// A last chunk of a few frames would cost a whole encoder start: the one before takes it, if that is not the first.
