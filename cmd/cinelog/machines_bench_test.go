@@ -144,7 +144,7 @@ func onCPU(b *testing.B, binary string, cpu int) string {
 	b.Helper()
 	path := filepath.Join(b.TempDir(), "cinelog")
 	text := fmt.Sprintf("#!/bin/sh\nexec taskset -c %d %q \"$@\"\n", cpu, binary)
-	if err := os.WriteFile(path, []byte(text), 0o700); err != nil { //nolint:gosec // it is to be run
+	if err := os.WriteFile(path, []byte(text), 0o700); err != nil {
 		b.Fatal(err)
 	}
 	return path
