@@ -127,8 +127,13 @@ func (gs *generations) pointerAfter(ctx context.Context, g *generation) (*genera
 
 // numbered returns the generation of a pointer; nil when there is no such pointer.
 func (d *DB) numbered(ctx context.Context, v view, number int) (*generation, error) {
+	return d.named(ctx, v, v.pointerKey(number))
+}
+
+// named returns the generation that a document names; nil when there is no such document.
+func (d *DB) named(ctx context.Context, v view, key string) (*generation, error) {
 	var p pointerDoc
-	err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: v.pointerKey(number)}}).Decode(&p)
+	err := d.db.Collection(metaCollection).FindOne(ctx, bson.D{{Key: "_id", Value: key}}).Decode(&p)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return nil, nil
 	}

@@ -5,13 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"math/bits"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/cinelog/cinelog/domain"
 	"github.com/cinelog/cinelog/projections"
@@ -30,11 +26,8 @@ type building[R any] struct {
 
 var _ projections.Rows[int] = (*building[int])(nil)
 
-// newBuilding is for whoever holds the lease of the rebuild: what another one has decided and not applied is applied at once.
 func newBuilding[R any](r *Rows[R], gen *generation, skip func(domain.Position) bool) *building[R] {
-	s := newSteps(r.gens.db, gen)
-	s.impatient = true
-	return &building[R]{rows: r, gen: gen, steps: s, skip: skip}
+	return &building[R]{rows: r, gen: gen, steps: newBuildSteps(r.gens.db, gen), skip: skip}
 }
 
 // Checkpoint implements projections.Rows.
@@ -116,55 +109,6 @@ func (b *building[R]) revive(ctx context.Context) error {
 	b.steps.mu.Lock()
 	defer b.steps.mu.Unlock()
 	return b.steps.take(ctx, &stepDoc{From: newest.To, To: newest.To, Applied: true})
-}
-
-// buildDoc says what a build is made of up to a position: the one that gave the text vouches for all up to there.
-type buildDoc struct {
-	ID      string          `bson:"_id"`
-	UpTo    domain.Position `bson:"up_to"`
-	Vouched string          `bson:"vouched"`
-}
-
-func buildKey(generation string) string { return "build/" + generation }
-
-// vouch has a build say what it is made of up to a position, before it gets there.
-func (b *building[R]) vouch(ctx context.Context, o projections.RebuildOptions, upTo domain.Position) error {
-	if o.Vouch == nil {
-		return nil
-	}
-	text, err := o.Vouch(ctx, upTo)
-	if err != nil {
-		return fmt.Errorf("what the build is made of: %w", err)
-	}
-	doc := buildDoc{ID: buildKey(b.gen.name), UpTo: upTo, Vouched: text}
-	_, err = b.rows.gens.db.db.Collection(metaCollection).ReplaceOne(ctx, bson.D{{Key: "_id", Value: doc.ID}}, doc, options.Replace().SetUpsert(true))
-	return unavailable(ctx, err)
-}
-
-// vouched returns how far a build has come, or 0 when it was made of something else than this one would be.
-func (b *building[R]) vouched(ctx context.Context, o projections.RebuildOptions) (domain.Position, error) {
-	meta := b.rows.gens.db.db.Collection(metaCollection)
-	var doc buildDoc
-	err := meta.FindOne(ctx, bson.D{{Key: "_id", Value: buildKey(b.gen.name)}}).Decode(&doc)
-	if errors.Is(err, mongo.ErrNoDocuments) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, unavailable(ctx, err)
-	}
-	// One that was in use, or given up, is none.
-	if decided, err := meta.CountDocuments(ctx, bson.D{{Key: "_id", Value: "fate/" + b.gen.name}}); err != nil || decided > 0 {
-		return 0, unavailable(ctx, err)
-	}
-	at, err := b.Checkpoint(ctx)
-	if err != nil || at == 0 || at > doc.UpTo {
-		return 0, err
-	}
-	now, err := o.Vouch(ctx, doc.UpTo)
-	if err != nil || now != doc.Vouched {
-		return 0, err
-	}
-	return at, nil
 }
 
 // rowSum sums rows up in whatever order: the sum of their hashes, as 256-bit numbers. It finds mistakes, not attackers.

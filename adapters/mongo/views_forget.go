@@ -18,26 +18,8 @@ func (r *Rows[R]) Forget(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.dropOthers(ctx, live.name); err != nil {
+	if err := r.gens.dropOthers(ctx, live.name); err != nil {
 		return fmt.Errorf("clean %s: %w", r.model.Name, err)
-	}
-	return nil
-}
-
-// dropOthers drops the generations of which nobody needs any longer what is in them.
-func (r *Rows[R]) dropOthers(ctx context.Context, but ...string) error {
-	others, err := r.gens.others(ctx, but...)
-	if err != nil {
-		return err
-	}
-	for _, name := range others {
-		unused, err := r.gens.unused(ctx, name)
-		if err == nil && unused {
-			err = r.gens.db.drop(ctx, r.gens.view, name)
-		}
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

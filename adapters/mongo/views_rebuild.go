@@ -37,112 +37,28 @@ func (r *Rows[R]) Rollback(ctx context.Context, log projections.Log, o *projecti
 	return r.rebuild(ctx, log, o.OrZero(), toRollBack)
 }
 
-// purpose says which generation is put beside the live one, and what becomes of it.
-type purpose int
-
-const (
-	toSwitch   purpose = iota // a new one, or one that was cut off
-	toCompare                 // a new one, and it is removed
-	toRollBack                // the one before
-)
-
 func (r *Rows[R]) rebuild(
 	ctx context.Context, log projections.Log, o projections.RebuildOptions, why purpose,
 ) (done Rebuilt, err error) {
-	db := r.gens.db
-	ctx, release, err := db.lease(ctx, "rebuild of "+r.model.Name)
-	if err != nil {
-		return Rebuilt{}, err
+	var newest stepDoc
+	current := func(ctx context.Context) (live *generation, err error) {
+		live, newest, err = r.checkpoint(ctx)
+		return live, err
 	}
-	defer release()
-	if o.Begun != nil {
-		o.Begun()
-	}
-	live, newest, err := r.checkpoint(ctx)
-	if err != nil {
-		return Rebuilt{}, err
-	}
-	next, err := r.next(ctx, why, o, live)
-	if err != nil {
-		return Rebuilt{}, fmt.Errorf("rebuild %s: %w", r.model.Name, err)
-	}
-	c := newComparison(r, log, live, next, o, why)
-	c.alone = why == toRollBack || newest.To == 0 || r.gens.outdated(live) != nil
-	if err = c.build(ctx, newest.To); err == nil {
-		done, err = c.compare(ctx)
-	}
-	if c.switched && err == nil {
-		if err = c.point(ctx); err == nil && c.head > c.next.at {
-			err = c.goOn(ctx)
+	err = r.gens.beside(ctx, why, o, current, func(ctx context.Context, live, next *generation) (switched bool, err error) {
+		c := newComparison(r, log, live, next, o, why)
+		c.alone = why == toRollBack || newest.To == 0 || r.gens.outdated(live) != nil
+		if err = c.build(ctx, newest.To); err == nil {
+			done, err = c.compare(ctx)
 		}
-	}
-	if cause := context.Cause(ctx); cause != nil && err != nil {
-		err = fmt.Errorf("%w: %w", cause, err)
-	}
-	if err != nil {
-		err = fmt.Errorf("rebuild %s: %w", r.model.Name, err)
-	}
-	return done, errors.Join(err, r.sweep(ctx, c))
-}
-
-// next returns the generation to put beside live.
-func (r *Rows[R]) next(ctx context.Context, why purpose, o projections.RebuildOptions, live *generation) (*generation, error) {
-	before, err := r.gens.before(ctx, live)
-	if err != nil {
-		return nil, err
-	}
-	if why == toRollBack {
-		if err := r.gens.outdated(live); err != nil {
-			return nil, fmt.Errorf("%w: %w", domain.ErrConflict, err)
-		}
-		if before == nil {
-			return nil, fmt.Errorf("%w: no generation before the one in use is kept of %s", domain.ErrNotFound, r.model.Name)
-		}
-		return before, nil
-	}
-	if why == toSwitch && o.Vouch != nil && !o.Fresh {
-		but := []string{live.name}
-		if before != nil {
-			but = append(but, before.name)
-		}
-		others, err := r.gens.others(ctx, but...)
-		if err != nil {
-			return nil, err
-		}
-		for _, name := range others {
-			g := r.gens.db.generation(r.gens.view, 0, name)
-			at, err := newBuilding(r, g, nil).vouched(ctx, o)
-			if err != nil {
-				return nil, err
-			}
-			if at > 0 {
-				if o.Resumed != nil {
-					o.Resumed(at)
-				}
-				return g, nil
+		if c.switched && err == nil {
+			if err = c.point(ctx); err == nil && c.head > c.next.at {
+				err = c.goOn(ctx)
 			}
 		}
-	}
-	return r.gens.db.create(ctx, r.gens.view)
-}
-
-// sweep drops what is not needed any longer: the build if it was not switched to and nobody will go on with it, else the
-// generations before the one that was replaced, and what crashed rebuilds left. Where it is cut off the next rebuild does it.
-func (r *Rows[R]) sweep(ctx context.Context, c *comparison[R]) error {
-	if !c.switched {
-		wanted := c.why == toSwitch && c.o.Vouch != nil && ctx.Err() != nil && !errors.Is(context.Cause(ctx), projections.ErrCancelled)
-		if c.why == toRollBack || wanted {
-			return nil
-		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
-		defer cancel()
-		return r.gens.db.drop(ctx, r.gens.view, c.next.gen.name)
-	}
-	// By then everybody has moved over.
-	if err := sleep(ctx, dropAge); err != nil {
-		return err
-	}
-	return r.dropOthers(ctx, c.next.gen.name, c.live.gen.name)
+		return c.switched, err
+	})
+	return done, err
 }
 
 // comparison is a rebuild under way.
@@ -192,7 +108,7 @@ func (c *comparison[R]) build(ctx context.Context, liveAt domain.Position) (err 
 	if c.why == toRollBack {
 		err = c.next.revive(ctx)
 	} else {
-		err = c.next.vouch(ctx, c.o, c.head)
+		err = c.rows.gens.db.vouch(ctx, c.next.gen, c.o, c.head)
 	}
 	if err == nil {
 		_, err = c.next.Checkpoint(ctx)
@@ -255,14 +171,10 @@ func (c *comparison[R]) compare(ctx context.Context) (done Rebuilt, err error) {
 	}
 }
 
-// use makes sure that nobody takes the build for dead, and that it is the first of its version.
+// use makes sure that nobody takes the build for dead.
 func (c *comparison[R]) use(ctx context.Context) error {
-	fate, err := c.rows.gens.db.decide(ctx, c.next.gen.name, true)
-	if err != nil {
+	if err := c.rows.gens.use(ctx, c.next.gen); err != nil {
 		return err
-	}
-	if !fate.Used {
-		return fmt.Errorf("%w: another rebuild took this one for dead", domain.ErrConflict)
 	}
 	c.switched = true
 	return nil
@@ -270,11 +182,7 @@ func (c *comparison[R]) use(ctx context.Context) error {
 
 // point names the build as the current generation.
 func (c *comparison[R]) point(ctx context.Context) error {
-	number := 1
-	if c.live.gen.view.version == c.rows.gens.version {
-		number = c.live.gen.number + 1
-	}
-	_, err := c.rows.gens.db.point(ctx, c.rows.gens.view, number, c.next.gen.name)
+	_, err := c.rows.gens.db.point(ctx, c.rows.gens.view, c.rows.gens.after(c.live.gen), c.next.gen.name)
 	return err
 }
 
