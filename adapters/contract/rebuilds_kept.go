@@ -13,8 +13,13 @@ import (
 // inSteps is a rate at which a build does a few events at a time.
 const inSteps = 50
 
+// rebuilt is any read model.
+type rebuilt interface {
+	Rebuild(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
+}
+
 // cutOff rebuilds until a build has come to a position, or beyond.
-func cutOff(t *testing.T, c RebuiltCatalog, log projections.Log, at domain.Position, vouch string, cause error) {
+func cutOff(t *testing.T, c rebuilt, log projections.Log, at domain.Position, vouch string, cause error) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	_, err := c.Rebuild(ctx, log, &projections.RebuildOptions{
