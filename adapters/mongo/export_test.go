@@ -71,6 +71,11 @@ func RebuildAndDie[R any](ctx context.Context, r *Rows[R], log projections.Log) 
 	return err
 }
 
+// OpenAnalyticsOf opens the figures as a program of another release does.
+func OpenAnalyticsOf(ctx context.Context, d *DB, version int) (*Analytics, error) {
+	return openAnalytics(ctx, d, analyticsView().at(version))
+}
+
 // TailBytes sets how many bytes of the newest commits a log keeps that is opened from now on.
 func TailBytes(d *DB, n int) { d.tailBytes = n }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/cinelog/cinelog/test/backends"
 )
 
-// TestMain lets the test binary also be the other process of a benchmark, and the one that a test kills.
+// TestMain lets the test binary also be the other process of a benchmark, and those that tests kill.
 func TestMain(m *testing.M) {
 	if uri := os.Getenv("CINELOG_TEST_APPEND_TO"); uri != "" {
 		appendAsTold(uri)
@@ -20,6 +20,10 @@ func TestMain(m *testing.M) {
 	}
 	if uri := os.Getenv("CINELOG_TEST_REBUILD_IN"); uri != "" {
 		rebuildUntilKilled(uri)
+		return
+	}
+	if uri := os.Getenv("CINELOG_TEST_REBUILD_FACTS_IN"); uri != "" {
+		rebuildFactsUntilKilled(uri)
 		return
 	}
 	goleak.VerifyTestMain(m)

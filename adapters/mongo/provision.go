@@ -39,7 +39,7 @@ type View struct {
 // Provision creates the collections and indexes that are missing, and returns what it did, in words, or with dryRun
 // what it would do. Doing it again does nothing. The server needs it once, and again after an upgrade; starting says so.
 func (d *DB) Provision(ctx context.Context, dryRun bool, more ...View) ([]string, error) {
-	done, err := d.provision(ctx, dryRun, collection{name: metaCollection}, logCollection(), factsCollection(), operationsCollection(),
+	done, err := d.provision(ctx, dryRun, collection{name: metaCollection}, logCollection(), operationsCollection(),
 		endpointsCollection(), cursorsCollection(), deliveriesCollection(), playsCollection(), saltsCollection())
 	if err == nil {
 		var made []string
@@ -47,7 +47,7 @@ func (d *DB) Provision(ctx context.Context, dryRun bool, more ...View) ([]string
 		done = append(done, made...)
 	}
 	catalog, playback := projections.CatalogModel(), projections.PlaybackModel()
-	views := []view{{catalog.Name, catalog.Version, catalogIndexes()}, {playback.Name, playback.Version, nil}}
+	views := []view{{catalog.Name, catalog.Version, catalogIndexes()}, {playback.Name, playback.Version, nil}, analyticsView()}
 	for _, v := range more {
 		views = append(views, view{v.Name, v.Version, nil})
 	}

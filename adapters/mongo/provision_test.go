@@ -111,7 +111,7 @@ func TestProvisionReadModels(t *testing.T) {
 		t.Errorf("%d generations of the catalog, want 1", len(all))
 	}
 	generation := all[0]
-	for _, index := range []struct{ collection, name string }{{generation, "words_all"}, {"facts_2", "time"}} {
+	for _, index := range []struct{ collection, name string }{{generation, "words_all"}, {factGenerations(t, uri)[0], "time"}} {
 		if err := mongo.Collection(db, index.collection).Indexes().DropOne(t.Context(), index.name); err != nil {
 			t.Fatal(err)
 		}
