@@ -39,33 +39,48 @@ var contents = []content{
 var parts = []float64{1, 0.5, 0.25, 0.12, 0.06}
 
 // BenchmarkLadder measures the bytes of our renditions beside those of a fixed ladder: the same rungs, each at its nominal
-// rate on the average, by the same encoder with the same preset. docs/benchmarks.md defines the metrics.
+// rate on the average, by the same encoder with the preset of our profile "fast". docs/benchmarks.md defines the metrics.
 func BenchmarkLadder(b *testing.B) {
 	e, err := ffmpeg.New(b.Context(), ffmpeg.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		var equal, ladder, plain, lost []float64
+		all := map[domain.Profile]*results{domain.Fast: {}, domain.Balanced: {}}
 		for _, c := range contents {
 			path := c.piece(b)
 			if path == "" {
 				continue
 			}
-			ours, fixed := encodeOurs(b, e, path), encodeFixed(b, e, path)
-			r := compare(ours, fixed)
-			b.Logf("%-13s %-44s fixed %5.0f kB, ours %5.0f kB: %.2f, SSIM %.4f for %.4f; at equal SSIM %.2f of the same rungs, %.2f of the ladder",
-				c.name, ours, fixed[0].total()/1000, ours.total()/1000, r.plain, r.ours, r.fixed, r.equal, r.ladder)
-			b.ReportMetric(r.equal, c.name+"_of_equal")
-			equal, ladder = append(equal, r.equal), append(ladder, r.ladder)
-			plain, lost = append(plain, r.plain), append(lost, r.fixed-r.ours)
+			fixed := encodeFixed(b, e, path)
+			for _, profile := range []domain.Profile{domain.Fast, domain.Balanced} {
+				ours := encodeOurs(b, e, path, profile)
+				r := compare(ours, fixed)
+				b.Logf("%-13s %-8s %-44s fixed %5.0f kB, ours %5.0f kB: %.2f, SSIM %.4f for %.4f; at equal SSIM %.2f of the same rungs, %.2f of the ladder",
+					c.name, profile, ours, fixed[0].total()/1000, ours.total()/1000, r.plain, r.ours, r.fixed, r.equal, r.ladder)
+				all[profile].add(r)
+			}
 		}
 		b.ReportMetric(0, "ns/op")
-		b.ReportMetric(mean(equal), "of_equal_ssim")
-		b.ReportMetric(mean(ladder), "of_ladder_at_equal_ssim")
-		b.ReportMetric(mean(plain), "of_fixed")
-		b.ReportMetric(mean(lost), "ssim_lost")
+		for profile, r := range all {
+			prefix := ""
+			if profile != domain.Fast {
+				prefix = string(profile) + "_"
+			}
+			b.ReportMetric(mean(r.equal), prefix+"of_equal_ssim")
+			b.ReportMetric(mean(r.ladder), prefix+"of_ladder_at_equal_ssim")
+			b.ReportMetric(mean(r.plain), prefix+"of_fixed")
+			b.ReportMetric(mean(r.lost), prefix+"ssim_lost")
+		}
 	}
+}
+
+// results are those of all contents.
+type results struct{ equal, ladder, plain, lost []float64 }
+
+func (rs *results) add(r result) {
+	rs.equal, rs.ladder = append(rs.equal, r.equal), append(rs.ladder, r.ladder)
+	rs.plain, rs.lost = append(rs.plain, r.plain), append(rs.lost, r.fixed-r.ours)
 }
 
 func mean(xs []float64) (m float64) {
@@ -125,13 +140,13 @@ func (rs renditions) String() string {
 }
 
 // encodeOurs makes what the server makes of a source whose own pictures are not served.
-func encodeOurs(b *testing.B, e *ffmpeg.Encoder, path string) renditions {
+func encodeOurs(b *testing.B, e *ffmpeg.Encoder, path string, profile domain.Profile) renditions {
 	b.Helper()
 	info, err := e.Inspect(b.Context(), path)
 	if err != nil {
 		b.Fatal(err)
 	}
-	plan := domain.Encoding{Ladder: domain.LadderMeasured, Remux: domain.RemuxNever}.Plan(info)
+	plan := domain.Encoding{Ladder: domain.LadderMeasured, Remux: domain.RemuxNever, Profile: profile}.Plan(info)
 	if plan.Open {
 		c, err := e.Measure(b.Context(), commands.MeasureJob{Path: path, Source: info, Plan: plan})
 		if err != nil {
