@@ -32,19 +32,26 @@ func (b *Bus) bury(ctx context.Context, g *group, h *held, reason string, first 
 	w := wire{body: h.wire.body, attributes: maps.Clone(h.wire.attributes)}
 	delete(w.attributes, messaging.MetaFailure) // of an earlier death
 	delete(w.attributes, messaging.MetaDecided) // after it
-	for reason = cut(toText(reason), messaging.MaxReason); reason != ""; reason = cut(reason, len(reason)/2) {
-		f, err := json.Marshal(failed{
-			Reason: reason, Attempts: h.received, Published: h.sent, Died: b.opts.Now().UTC(),
-			First: cut(toText(first.Reason), len(reason)), FirstTime: first.Time,
-		})
+	f := failed{
+		Reason: cut(toText(reason), messaging.MaxReason), Attempts: h.received, Published: h.sent, Died: b.opts.Now().UTC(),
+		First: cut(toText(first.Reason), messaging.MaxReason), FirstTime: first.Time,
+	}
+	for f.Reason != "" {
+		text, err := json.Marshal(f)
 		if err != nil {
 			return err
 		}
-		w.attributes[messaging.MetaFailure] = string(f)
+		w.attributes[messaging.MetaFailure] = string(text)
 		if w.bytes() <= maxBytes {
 			break
 		}
-		delete(w.attributes, messaging.MetaFailure) // it gives way where the message is as large as may be
+		// What is said of the failure gives way where the message is as large as may be: of the first one before the last.
+		delete(w.attributes, messaging.MetaFailure)
+		if !f.FirstTime.IsZero() || f.First != "" {
+			f.First, f.FirstTime = "", time.Time{}
+		} else {
+			f.Reason = cut(f.Reason, len(f.Reason)/2)
+		}
 	}
 	_, err := b.sqs.SendMessage(ctx, &sqsapi.SendMessageInput{
 		QueueUrl: &g.dead.url, MessageBody: &w.body, MessageAttributes: w.sqsAttributes(),
