@@ -74,7 +74,7 @@ func workerKilled(t *testing.T, binary string) {
 		}
 		t.Logf("%s runs again %.1f s after the kill", piece, again.Sub(killed).Seconds())
 	}
-	if len(e.begun) != 5 { // two chunks, the sound, the source's own pictures, and the previews
+	if len(e.begun) != 7 { // four chunks, the sound, the source's own pictures, and the previews
 		t.Errorf("pieces encoded: %v", e.begun)
 	}
 	w.check()
