@@ -31,7 +31,7 @@ func (q *Queues) Forget(ctx context.Context, id domain.VideoID) error {
 		return nil
 	})
 	if err == nil {
-		err = q.store.emptyWAL(ctx)
+		err = q.store.pack(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("forget the messages about video %s: %w", id, err)
@@ -58,10 +58,14 @@ func (s *store) payloadsAbout(ctx context.Context, id domain.VideoID) (map[int64
 	return found, rows.Err()
 }
 
-// emptyWAL brings what is in the write-ahead file into the database, where what is deleted is overwritten.
-func (s *store) emptyWAL(ctx context.Context) error {
+// pack writes the database anew, since rows that were moved to another page have left copies, and brings what is in the
+// write-ahead file into it.
+func (s *store) pack(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, err := s.conn.ExecContext(ctx, "VACUUM"); err != nil {
+		return unavailable(err)
+	}
 	var busy, pages, done int
 	if err := s.conn.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &done); err != nil {
 		return unavailable(err)

@@ -282,7 +282,6 @@ func viewOptions(cache int) url.Values {
 		"_pragma": {
 			"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "wal_autocheckpoint(4000)",
 			fmt.Sprintf("cache_size(%d)", cache), "temp_store(MEMORY)", "mmap_size(0)",
-			"secure_delete(1)", // what people have said about a video goes with it
 		},
 	}
 }

@@ -27,6 +27,9 @@ func (r *Rows[R]) forget(ctx context.Context, clean func(context.Context, *gener
 			err = clean(ctx, g)
 		}
 		if err == nil {
+			err = pack(ctx, g.writes)
+		}
+		if err == nil {
 			err = emptyWAL(ctx, g.writes)
 		}
 		return err
@@ -61,3 +64,21 @@ func (c *Catalog) Forget(ctx context.Context) error {
 }
 
 const mergePages = 500
+
+// pack writes a database anew, without what is deleted. To overwrite it where it was deleted (secure_delete) is not enough: where
+// SQLite moves a row to another page it leaves the bytes, and it moves them whenever a page becomes too full or too empty. The copy on
+// the way is in a file, since a database may be larger than the memory.
+func pack(ctx context.Context, db *sql.DB) error {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var was int
+	if err := conn.QueryRowContext(ctx, "PRAGMA temp_store").Scan(&was); err != nil {
+		return err
+	}
+	_, err = conn.ExecContext(ctx, "PRAGMA temp_store = FILE; VACUUM")
+	_, back := conn.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("PRAGMA temp_store = %d", was))
+	return errors.Join(err, back)
+}

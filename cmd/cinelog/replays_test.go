@@ -250,11 +250,14 @@ func TestNobodyReactsToAReplay(t *testing.T) {
 		return last
 	}
 	head := func() int64 { return standing(t, dir)["catalog"].Head }
-	// What the first events lead to is done when there are no messages left.
+	// What the first events lead to is done when all are sent and no message is left, and no event came meanwhile.
 	eventually(t, time.Minute, func() string {
 		var left int
-		if err := db.QueryRowContext(t.Context(), `SELECT count(*) FROM messages`).Scan(&left); err != nil || left > 0 {
-			return fmt.Sprintf("%d messages are left, %v", left, err)
+		var relayed int64
+		last := head()
+		err := db.QueryRowContext(t.Context(), `SELECT position, (SELECT count(*) FROM messages) FROM checkpoints WHERE name = ?`, relayName).Scan(&relayed, &left)
+		if now := head(); err != nil || left > 0 || relayed != int64(now) || last != now {
+			return fmt.Sprintf("%d messages are left, %d of %d events are sent, %v", left, relayed, now, err)
 		}
 		return ""
 	})
