@@ -287,21 +287,32 @@ func TestWhatIsAtWorkAtTheLastByteIsNotDoneTwice(t *testing.T) {
 }
 
 // The first seconds of a source that must be whole to be inspected may let expect something else than what it becomes.
-func TestTheFirstChunkIsMadeOfWhatIsExpected(t *testing.T) {
+func TestWhatIsWatchedFirstIsMadeOfWhatIsExpected(t *testing.T) {
 	t.Parallel()
-	for name, expected := range map[string]bool{"as expected": true, "otherwise": false} {
+	for name, c := range map[string]struct {
+		begins       func(*domain.SourceInfo)
+		chunk, sound bool // are as expected
+	}{
+		"as expected":    {begins: func(*domain.SourceInfo) {}, chunk: true, sound: true},
+		"other pictures": {begins: func(s *domain.SourceInfo) { s.FrameRate.Num = 30 }},
+		"other sound":    {begins: func(s *domain.SourceInfo) { s.Audio.Track = 2 }, chunk: true},
+		"more sound":     {begins: func(s *domain.SourceInfo) { s.Audio = nil }, chunk: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newSlowly(t)
-			begins := s.encoder.Source
+			s.encoder.Source.Audio = &domain.AudioInfo{Track: 1, Codec: "opus", Channels: 2, SampleRate: 48000}
+			begins, sound := s.encoder.Source, *s.encoder.Source.Audio
+			begins.Audio = &sound
 			begins.Frames, begins.Duration = 250, 10
-			if !expected {
-				begins.FrameRate = domain.Rational{Num: 30, Den: 1}
-			}
+			c.begins(&begins)
 			s.following.Whole, s.following.Begins = true, begins
 			s.begin(nil)
 			s.send(5)
-			s.await(commands.TaskChunk, 0)
+			begun := map[commands.TaskKind]bool{commands.TaskAudio: begins.Audio == nil}
+			for !begun[commands.TaskChunk] || !begun[commands.TaskAudio] {
+				begun[(<-s.met).Kind] = true
+			}
 			s.send(5)
 			if err := errors.Join(s.body.Close(), <-s.done); err != nil {
 				t.Fatal(err)
@@ -311,10 +322,19 @@ func TestTheFirstChunkIsMadeOfWhatIsExpected(t *testing.T) {
 				t.Errorf("it is %s", v.Status())
 			}
 			s.onlyLive(s.video)
+			var parts []int
+			for _, r := range s.history(s.video) {
+				if e, ok := r.Event.(domain.AudioTranscoded); ok {
+					parts = append(parts, len(e.Segments))
+				}
+			}
+			if (parts[0] == 2) != c.sound { // else it is reported with its first segment
+				t.Errorf("segments of sound were recorded by %v", parts)
+			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			want := 1
-			if !expected {
+			if !c.chunk {
 				want = 2
 			}
 			if n := s.work[commands.Task{Kind: commands.TaskChunk}]; n != want {

@@ -54,13 +54,9 @@ func (f *foresight) appended(p domain.Position) {
 }
 
 func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
-	var guess sync.WaitGroup
-	defer guess.Wait()
-	guess.Go(func() {
-		if err := f.firstChunk(ctx, w, path); err != nil && !errors.Is(err, ErrNotAhead) && ctx.Err() == nil {
-			w.Log.DebugContext(ctx, "the first chunk is not made ahead of an upload", "video", string(f.video), "reason", err)
-		}
-	})
+	seen, heard := f.guess(ctx, w, path, f.firstChunk), f.guess(ctx, w, path, f.firstSound)
+	defer seen.Wait()
+	defer heard.Wait()
 	if err := f.piece(ctx, w, Task{Kind: TaskInspect, Video: f.video, Attempt: f.attempt}); err != nil {
 		return err
 	}
@@ -94,7 +90,12 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 			if !awaited {
 				continue // a further track of sound
 			}
-			tracks.Go(func() { _ = f.piece(ctx, w, t) }) // whatever it was: it is done again when the source is there
+			tracks.Go(func() {
+				if t.Kind == TaskAudio {
+					heard.Wait()
+				}
+				_ = f.piece(ctx, w, t) // whatever it was: it is done again when the source is there
+			})
 		case TaskChunk:
 			chunks = append(chunks, t)
 		}
@@ -109,7 +110,7 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 			return err
 		}
 		if t.Chunk == 0 {
-			guess.Wait()
+			seen.Wait()
 		}
 		if err := f.piece(ctx, w, t); err != nil && !errors.Is(err, domain.ErrSuperseded) {
 			return err
@@ -128,82 +129,6 @@ func unmeasured(events []domain.Event) []domain.Event {
 		}
 	}
 	return events
-}
-
-// firstChunk encodes the first chunk of a source of which the rest is not known, and records it if the plan turns out to
-// be what its first seconds let expect.
-func (f *foresight) firstChunk(ctx context.Context, w *Worker, path string) error {
-	source, err := f.ahead.Encoder.Foresee(ctx, path)
-	if err != nil {
-		return err
-	}
-	v, err := w.Service.load(ctx, f.video)
-	if err != nil {
-		return err
-	}
-	plan := v.Encoding.Or(f.ahead.Encoding).Plan(source)
-	if plan.Remuxed() != nil || len(plan.Chunks) < 2 || f.over() {
-		return nil
-	}
-	t := Task{Kind: TaskChunk, Video: f.video, Attempt: f.attempt}
-	defer f.mark(t)()
-	release, err := w.slot(ctx, true)
-	if err != nil {
-		return err
-	}
-	out, err := newStoring(f, t, "0")
-	if err == nil {
-		job := ChunkJob{Path: path, Source: source, Plan: plan}
-		err = errors.Join(f.ahead.Encoder.EncodeChunk(ctx, job, out), out.wait())
-	}
-	release()
-	if err != nil {
-		return err
-	}
-	event, _, err := out.chunk(t, plan)
-	if err == nil {
-		err = f.awaitPlan(ctx, w, func(v domain.Video) error {
-			if !v.Run.Source.BeginsLike(source) || !v.Run.Plan.BeginsLike(plan) {
-				return errors.New("the source did not go on as it began")
-			}
-			return nil
-		})
-	}
-	if err == nil {
-		err = w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordChunk(event, nil) })
-	}
-	if err != nil && f.over() { // else all goes
-		f.service.discard(ctx, out.stored()...)
-	}
-	return err
-}
-
-// awaitPlan returns when there is a plan, with what check says of it.
-func (f *foresight) awaitPlan(ctx context.Context, w *Worker, check func(domain.Video) error) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-f.planned:
-	case <-f.settled: // then somebody else may be the first
-	}
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
-		}
-		v, err := w.Service.load(ctx, f.video)
-		switch {
-		case err != nil:
-			return err
-		case !v.InWork() || v.Attempt != f.attempt:
-			return domain.ErrSuperseded
-		case v.Run.Plan != nil:
-			return check(v)
-		}
-	}
 }
 
 // piece does one task.

@@ -171,8 +171,8 @@ func same(t *testing.T, a, b *recorder) {
 	}
 }
 
-// A source without a table of samples is inspected when its last byte is there, and its first chunk is made before.
-func TestTheFirstChunkOfWhatHasNoTable(t *testing.T) {
+// A source without a table of samples is inspected when its last byte is there, and what is watched first is made before.
+func TestTheBeginningOfWhatHasNoTable(t *testing.T) {
 	t.Parallel()
 	e := newEncoder(t, ffmpeg.Options{})
 	// Noise, because what is looked at grows by the byte.
@@ -212,6 +212,26 @@ func TestTheFirstChunkOfWhatHasNoTable(t *testing.T) {
 			if err := e.EncodeChunk(t.Context(), commands.ChunkJob{Path: path, Source: info, Plan: plan, Threads: 1}, a); err != nil {
 				t.Fatal(err)
 			}
+			same(t, a, b)
+			if begins.Audio == nil || *begins.Audio != *info.Audio {
+				t.Fatalf("expected was the sound %+v, it became %+v", begins.Audio, info.Audio)
+			}
+			a, b = newRecorder(), newRecorder()
+			guess.Frames = 175 // 7 s
+			if err := e.EncodeAudio(t.Context(), commands.AudioJob{Path: tr.path, Source: begins, Plan: guess}, b); err != nil {
+				t.Fatal(err)
+			}
+			if tr.sent > len(tr.content)*3/4 {
+				t.Errorf("%d of %d bytes were needed for the first sound", tr.sent, len(tr.content))
+			}
+			if err := e.EncodeAudio(t.Context(), commands.AudioJob{Path: path, Source: info, Plan: plan}, a); err != nil {
+				t.Fatal(err)
+			}
+			first := len(b.segments["audio"]) - 1 // the last of them is not the last of all
+			if first < 2 {
+				t.Errorf("%d segments of sound were made before", first)
+			}
+			a.segments["audio"], b.segments["audio"] = a.segments["audio"][:first], b.segments["audio"][:first]
 			same(t, a, b)
 			ahead, err := e.Inspect(t.Context(), tr.path)
 			if err != nil {

@@ -79,9 +79,9 @@ func (e *FollowingEncoder) EncodeChunk(ctx context.Context, job commands.ChunkJo
 	return e.Encoder.EncodeChunk(ctx, job, out)
 }
 
-// EncodeAudio implements commands.Encoder: the sound of the whole source needs all of it.
+// EncodeAudio implements commands.Encoder.
 func (e *FollowingEncoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out commands.Output) error {
-	if err := e.await(ctx, job.Path, 1); err != nil {
+	if err := e.await(ctx, job.Path, float64(job.Plan.Frames)/float64(e.Source.Frames)); err != nil {
 		return err
 	}
 	return e.Encoder.EncodeAudio(ctx, job, out)

@@ -36,7 +36,8 @@ func (h *heldBack) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// sendHeldBack uploads a file whose end waits until the second chunk is being encoded, and says what came with the upload.
+// sendHeldBack uploads a file whose end waits until the second chunk is being encoded, and the second segment of sound is
+// there, and says what came with the upload.
 func sendHeldBack(t *testing.T, a *app, media, path string) (answer, map[string]int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -56,8 +57,9 @@ func sendHeldBack(t *testing.T, a *app, media, path string) (answer, map[string]
 		t.Fatal(err)
 	}
 	body := &heldBack{file: file, ctx: ctx, left: info.Size() * 9 / 10, ready: func() bool {
-		begun, err := filepath.Glob(filepath.Join(media, "media", v.ID, "a1", "1-*"))
-		return len(begun) > 0 || err != nil
+		chunk, _ := filepath.Glob(filepath.Join(media, "media", v.ID, "a1", "1-*"))
+		sound, _ := filepath.Glob(filepath.Join(media, "media", v.ID, "a1", "audio-*", "audio", "00001.m4s"))
+		return len(chunk) > 0 && len(sound) > 0
 	}}
 	err = cl.put(ctx, v.ID, "clip.mp4", io.NopCloser(body), info.Size())
 	if err == nil {

@@ -1,0 +1,165 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/cinelog/cinelog/domain"
+)
+
+// What the inspection needs all of a source for, its first seconds let expect: enough to make what is watched first of it. That is
+// recorded if the plan turns out to be what was expected.
+
+// expectation is what a source becomes, and the plan for it, if it goes on as it begins.
+type expectation struct {
+	path   string
+	source domain.SourceInfo
+	plan   domain.Plan
+}
+
+var errOtherwise = errors.New("the source did not go on as it began")
+
+// guess makes something of what is expected. It is there, or will not be, when there is no more to wait for.
+func (f *foresight) guess(ctx context.Context, w *Worker, path string, first func(context.Context, *Worker, expectation) error) *sync.WaitGroup {
+	var made sync.WaitGroup
+	made.Go(func() {
+		err := f.expect(ctx, w, path, first)
+		if err != nil && !errors.Is(err, ErrNotAhead) && ctx.Err() == nil {
+			w.Log.DebugContext(ctx, "what was expected of an upload is of no use", "video", string(f.video), "reason", err)
+		}
+	})
+	return &made
+}
+
+func (f *foresight) expect(ctx context.Context, w *Worker, path string, first func(context.Context, *Worker, expectation) error) error {
+	source, err := f.ahead.Encoder.Foresee(ctx, path)
+	if err != nil {
+		return err
+	}
+	v, err := w.Service.load(ctx, f.video)
+	if err != nil {
+		return err
+	}
+	plan := v.Encoding.Or(f.ahead.Encoding).Plan(source)
+	if plan.Remuxed() != nil || len(plan.Chunks) < 2 || f.over() {
+		return nil
+	}
+	return first(ctx, w, expectation{path, source, plan})
+}
+
+// firstChunk encodes the first chunk.
+func (f *foresight) firstChunk(ctx context.Context, w *Worker, x expectation) error {
+	t := Task{Kind: TaskChunk, Video: f.video, Attempt: f.attempt}
+	defer f.mark(t)()
+	release, err := w.slot(ctx, true)
+	if err != nil {
+		return err
+	}
+	out, err := newStoring(f, t, "0")
+	if err == nil {
+		err = errors.Join(f.ahead.Encoder.EncodeChunk(ctx, ChunkJob{Path: x.path, Source: x.source, Plan: x.plan}, out), out.wait())
+	}
+	release()
+	if err != nil {
+		return err
+	}
+	event, _, err := out.chunk(t, x.plan)
+	if err != nil {
+		return err
+	}
+	return f.came(ctx, w, t, x, out, func(v domain.Video) ([]domain.Event, error) { return v.RecordChunk(event, nil) })
+}
+
+// firstSound encodes the first segments of the sound that players begin with. The encode of all of it leaves them out then.
+func (f *foresight) firstSound(ctx context.Context, w *Worker, x expectation) error {
+	if x.plan.Audio == nil {
+		return nil
+	}
+	t := Task{Kind: TaskAudio, Video: f.video, Attempt: f.attempt}
+	defer f.mark(t)()
+	out, err := newStoring(f, t, domain.AudioName(0))
+	if err != nil {
+		return err
+	}
+	first := firstSegments{storing: out}
+	err = errors.Join(f.ahead.Encoder.EncodeAudio(ctx, AudioJob{Path: x.path, Source: x.source, Plan: twoSegments(x.plan)}, &first), out.wait())
+	if err != nil || first.n == 0 {
+		return err
+	}
+	event := out.part(0, first.n)
+	event.Attempt = t.Attempt
+	return f.came(ctx, w, t, x, out, func(v domain.Video) ([]domain.Event, error) {
+		if sound := v.Run.Source.Audio; sound == nil || *sound != *x.source.Audio || v.Run.Plan.Frames < x.plan.Frames {
+			return nil, errOtherwise
+		}
+		return v.RecordAudio(event)
+	})
+}
+
+// twoSegments ends a plan a little after its second segment: the encoder looks ahead.
+func twoSegments(p domain.Plan) domain.Plan {
+	p.Frames = min(p.Frames, p.SegmentEnd(p.SegmentEnd(0))+p.SegmentFrames/4)
+	return p
+}
+
+// firstSegments is an Output without the last segment, which would not be the last.
+type firstSegments struct {
+	*storing
+
+	n int
+}
+
+func (s *firstSegments) Segment(ctx context.Context, rendition string, m MediaSegment) error {
+	if m.Last {
+		return nil
+	}
+	s.n++
+	return s.storing.Segment(ctx, rendition, m)
+}
+
+// came records what was made, if what was expected has come.
+func (f *foresight) came(
+	ctx context.Context, w *Worker, t Task, x expectation, out *storing, record func(domain.Video) ([]domain.Event, error),
+) error {
+	err := f.awaitPlan(ctx, w, x)
+	if err == nil {
+		err = w.decide(ctx, t, record)
+	}
+	if err != nil && f.over() { // else all goes
+		f.service.discard(ctx, out.stored()...)
+	}
+	return err
+}
+
+// awaitPlan returns when there is a plan, errOtherwise when it does not begin as expected.
+func (f *foresight) awaitPlan(ctx context.Context, w *Worker, x expectation) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-f.planned:
+	case <-f.settled: // then somebody else may be the first
+	}
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		v, err := w.Service.load(ctx, f.video)
+		switch {
+		case err != nil:
+			return err
+		case !v.InWork() || v.Attempt != f.attempt:
+			return domain.ErrSuperseded
+		case v.Run.Plan == nil:
+		case v.Run.Source.BeginsLike(x.source) && v.Run.Plan.BeginsLike(x.plan):
+			return nil
+		default:
+			return errOtherwise
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
