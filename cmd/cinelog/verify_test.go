@@ -18,6 +18,18 @@ import (
 // storedVideo is a video with a source, in the log and in storage; failed says that its attempt has ended.
 func storedVideo(t *testing.T, dir string, failed bool) (key string) {
 	t.Helper()
+	return storedVideoOf(t, dir, "sources", "a source", func(b domain.Blob) []domain.Event {
+		events := []domain.Event{domain.VideoUploaded{Attempt: 1, Source: b}}
+		if failed {
+			events = append(events, domain.SourceRejected{Attempt: 1, Failure: domain.Failure{Code: domain.NotAVideo}})
+		}
+		return events
+	})
+}
+
+// storedVideoOf is a video with one file.
+func storedVideoOf(t *testing.T, dir, area, content string, events func(domain.Blob) []domain.Event) (key string) {
+	t.Helper()
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -28,16 +40,14 @@ func storedVideo(t *testing.T, dir string, failed bool) (key string) {
 	must(err)
 	store, err := localfs.Open(filepath.Join(dir, "blobs"))
 	must(err)
-	blob, err := store.Put(t.Context(), "sources/"+string(id)+"/first", strings.NewReader("a source"))
+	blob, err := store.Put(t.Context(), area+"/"+string(id)+"/first", strings.NewReader(content))
 	must(err)
 	must(store.Close())
 	log, err := sqlite.OpenLog(t.Context(), dir)
 	must(err)
-	events := []domain.Event{domain.VideoCreated{}, domain.VideoUploaded{Attempt: 1, Source: blob}}
-	if failed {
-		events = append(events, domain.SourceRejected{Attempt: 1, Failure: domain.Failure{Code: domain.NotAVideo}})
-	}
-	_, err = log.Append(t.Context(), domain.Commit{ID: string(id), Stream: string(id), Events: events})
+	_, err = log.Append(t.Context(), domain.Commit{
+		ID: string(id), Stream: string(id), Events: append([]domain.Event{domain.VideoCreated{}}, events(blob)...),
+	})
 	must(err)
 	must(log.Close())
 	return blob.Key
@@ -48,9 +58,15 @@ func TestVerifyFindsWhatIsWrongWithMedia(t *testing.T) {
 	dir := t.TempDir()
 	lost, cut, changed, sound := storedVideo(t, dir, true), storedVideo(t, dir, true), storedVideo(t, dir, true), storedVideo(t, dir, true)
 	inWork := storedVideo(t, dir, false)
-	if out := cinelog(t, exitDone, "--data", dir, "verify", "--grace", "0s"); !strings.Contains(out, "of 5 videos, 5 media files") {
+	storedVideoOf(t, dir, "sources", "", func(b domain.Blob) []domain.Event { // people send empty files
+		return []domain.Event{domain.VideoUploaded{Attempt: 1, Source: b}, domain.SourceRejected{Attempt: 1, Failure: domain.Failure{Code: domain.NotAVideo}}}
+	})
+	if out := cinelog(t, exitDone, "--data", dir, "verify", "--grace", "0s"); !strings.Contains(out, "of 6 videos, 6 media files") {
 		t.Errorf("nothing is wrong, but it says:\n%s", out)
 	}
+	empty := storedVideoOf(t, dir, "media", "", func(b domain.Blob) []domain.Event {
+		return []domain.Event{domain.CaptionAdded{Language: "en", File: b}}
+	})
 	write := func(key, content string) {
 		t.Helper()
 		path := filepath.Join(dir, "blobs", filepath.FromSlash(key))
@@ -73,6 +89,7 @@ func TestVerifyFindsWhatIsWrongWithMedia(t *testing.T) {
 		{"media", lost + " is missing"},
 		{"media", cut + " has 6 bytes, the log says 8"},
 		{"media", changed + " has other content than was recorded"},
+		{"media", empty + " is empty"},
 		{"orphans", sound + "-2 is stored but no event names it"},
 		{"orphans", "media/nobody/a1/x is stored but no event names it"},
 	}
