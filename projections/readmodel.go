@@ -11,13 +11,10 @@ import (
 	"github.com/cinelog/cinelog/domain"
 )
 
-// maxCachedRows bounds the rows that a read model remembers between batches.
-const maxCachedRows = 20_000
-
 // NewReadModel returns the Target that keeps rows as m says. Rows and checkpoint are saved together, so an event is
 // never applied twice. It remembers the rows of the last batches: a rebuild would read most of them again and again.
 func NewReadModel[R any](m Model[R], rows Rows[R]) Target {
-	return &readModel[R]{model: m, rows: rows, cached: map[string]R{}}
+	return &readModel[R]{model: m, rows: rows, cached: remembered[R]{now: map[string]R{}}}
 }
 
 type readModel[R any] struct {
@@ -26,14 +23,14 @@ type readModel[R any] struct {
 
 	mu     sync.Mutex
 	at     domain.Position // cached is as of here
-	cached map[string]R    // what is stored; a zero row for a key that has none
+	cached remembered[R]   // what is stored; a zero row for a key that has none
 }
 
 // Checkpoint also forgets the cached rows: whoever asks where to begin may find another build of the rows.
 func (m *readModel[R]) Checkpoint(ctx context.Context) (domain.Position, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	clear(m.cached)
+	m.cached.clear()
 	return m.rows.Checkpoint(ctx)
 }
 
@@ -46,14 +43,15 @@ func (m *readModel[R]) Apply(ctx context.Context, events []domain.Recorded) (err
 	var at domain.Position // of the event that the model has in hand
 	defer func() {
 		if p := recover(); p != nil { // a fault of this read model alone: it halts here, the others go on
-			clear(m.cached)
+			m.cached.clear()
 			err = &PanicError{Model: m.model.Name, Position: at, Value: p, Stack: debug.Stack()}
 		}
 	}()
 	from, to := events[0].Position-1, events[len(events)-1].Position
-	if from != m.at || len(m.cached) > maxCachedRows {
-		clear(m.cached)
+	if from != m.at {
+		m.cached.clear()
 	}
+	m.cached.age()
 	events = Given(events, m.model.Skip)
 	if err := m.load(ctx, events, &at); err != nil {
 		return err
@@ -61,7 +59,7 @@ func (m *readModel[R]) Apply(ctx context.Context, events []domain.Recorded) (err
 	changed, drop := m.fold(events, &at)
 	at = 0
 	if err := m.rows.Save(ctx, changed, drop, from, to); err != nil {
-		clear(m.cached)
+		m.cached.clear()
 		return fmt.Errorf("%s at %d: %w", m.model.Name, from, err)
 	}
 	m.at = to
@@ -75,9 +73,9 @@ func (m *readModel[R]) load(ctx context.Context, events []domain.Recorded, at *d
 	for _, e := range events {
 		*at = e.Position
 		for _, k := range m.model.Keys(e) {
-			if _, ok := m.cached[k]; !ok {
+			if _, ok := m.cached.get(k); !ok {
 				missing = append(missing, k)
-				m.cached[k] = zero
+				m.cached.put(k, zero)
 			}
 		}
 	}
@@ -86,10 +84,10 @@ func (m *readModel[R]) load(ctx context.Context, events []domain.Recorded, at *d
 	}
 	rows, err := m.rows.Load(ctx, missing)
 	if err != nil {
-		clear(m.cached)
+		m.cached.clear()
 		return fmt.Errorf("load %d rows of %s: %w", len(missing), m.model.Name, err)
 	}
-	maps.Copy(m.cached, rows)
+	maps.Copy(m.cached.now, rows)
 	return nil
 }
 
@@ -103,17 +101,19 @@ func (m *readModel[R]) fold(events []domain.Recorded, at *domain.Position) (chan
 		if m.model.Drop != nil {
 			for _, prefix := range m.model.Drop(e) {
 				drop = append(drop, prefix)
-				for k := range m.cached {
+				m.cached.each(func(k string) {
 					if strings.HasPrefix(k, prefix) {
-						m.cached[k] = zero
+						m.cached.put(k, zero)
 						delete(changed, k)
 					}
-				}
+				})
 			}
 		}
 		for _, k := range m.model.Keys(e) {
-			r := m.model.Fold(k, m.cached[k], e)
-			m.cached[k], changed[k] = r, r
+			row, _ := m.cached.get(k)
+			row = m.model.Fold(k, row, e)
+			m.cached.put(k, row)
+			changed[k] = row
 		}
 	}
 	return changed, drop
