@@ -166,13 +166,16 @@ func (v Video) planned(p domain.Plan) Video {
 	return v.withWork(rs)
 }
 
-// work returns the renditions of the newest attempt, to be changed.
-func (v Video) work() []VideoRendition {
+// newest returns the renditions of the newest attempt.
+func (v Video) newest() []VideoRendition {
 	if v.Serving > 0 {
-		return slices.Clone(v.Next)
+		return v.Next
 	}
-	return slices.Clone(v.Renditions)
+	return v.Renditions
 }
+
+// work returns them to be changed.
+func (v Video) work() []VideoRendition { return slices.Clone(v.newest()) }
 
 func (v Video) withWork(rs []VideoRendition) Video {
 	if v.Serving > 0 {
@@ -183,11 +186,15 @@ func (v Video) withWork(rs []VideoRendition) Video {
 	return v
 }
 
-// encoding says that something of a rendition is there.
-func (v Video) encoding(name string) Video {
+// encoding says that something of some renditions is there.
+func (v Video) encoding(names ...string) Video {
+	begins := func(r VideoRendition) bool { return r.Status == RenditionWaiting && slices.Contains(names, r.Name) }
+	if !slices.ContainsFunc(v.newest(), begins) {
+		return v
+	}
 	rs := v.work()
 	for i := range rs {
-		if rs[i].Name == name && rs[i].Status == RenditionWaiting {
+		if begins(rs[i]) {
 			rs[i].Status = RenditionEncoding
 		}
 	}
@@ -218,10 +225,12 @@ func (v Video) audioStarted() bool {
 }
 
 func (v Video) chunk(e domain.ChunkTranscoded) Video {
-	for _, r := range e.Renditions {
-		v = v.encoding(r.Name)
+	names := make([]string, len(e.Renditions))
+	for i, r := range e.Renditions {
+		names[i] = r.Name
 	}
-	rs := v.work()
+	v = v.encoding(names...)
+	rs := v.newest()
 	remuxed := slices.ContainsFunc(rs, func(r VideoRendition) bool { return r.Name == domain.RemuxName }) // that starts it
 	v.VideoStarted = v.VideoStarted || e.Chunk == 0 && !remuxed
 	if len(e.Renditions) > 0 && len(rs) > 0 {
@@ -235,7 +244,7 @@ func (v Video) chunk(e domain.ChunkTranscoded) Video {
 			v.FramesKept += frames
 		}
 	}
-	return v.withWork(rs)
+	return v
 }
 
 // Left says how long the encode will take from now on, as far as it went until now; false when nothing can be said.

@@ -125,11 +125,9 @@ func (r *LogReader) read(ctx context.Context, limit int, keep func(domain.Record
 		if err := rows.Scan(&row.position, &row.events, &row.stream, &row.version, &row.time, &row.meta, &row.body); err != nil {
 			return nil, unavailable(err)
 		}
-		events, err := row.decode(keep)
-		if err != nil {
+		if out, err = row.decode(out, keep); err != nil {
 			return nil, err
 		}
-		out = append(out, events...)
 		if limit >= 0 && len(out) >= limit {
 			return out[:limit], nil
 		}
@@ -153,8 +151,8 @@ type storedEvent struct {
 	Data json.RawMessage `json:"data"`
 }
 
-// decode returns the events of the row that keep allows; only those are decoded in full.
-func (r commitRow) decode(keep func(domain.Recorded) bool) ([]domain.Recorded, error) {
+// decode adds the events of the row that keep allows to out; only those are decoded in full.
+func (r commitRow) decode(out []domain.Recorded, keep func(domain.Recorded) bool) ([]domain.Recorded, error) {
 	stored, err := decodeBody(r.body, r.events)
 	if err != nil {
 		return nil, fmt.Errorf("decode the commit at %d: %w", r.position, err)
@@ -163,7 +161,6 @@ func (r commitRow) decode(keep func(domain.Recorded) bool) ([]domain.Recorded, e
 	if recorded.Meta, err = domain.DecodeMeta(r.meta); err != nil {
 		return nil, fmt.Errorf("decode the commit at %d: %w", r.position, err)
 	}
-	out := make([]domain.Recorded, 0, len(stored))
 	for i, s := range stored {
 		recorded.Position = r.position + domain.Position(i)
 		recorded.Version = r.version + i
