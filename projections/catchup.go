@@ -39,9 +39,7 @@ func catchUp(ctx context.Context, log Log, t Target, at domain.Position, o Catch
 	if o.Batch <= 0 {
 		o.Batch = defaultBatch
 	}
-	if o.Rate > 0 { // so that it never pauses for long
-		o.Batch = max(1, min(o.Batch, o.Rate/batchesPerSecond))
-	}
+	o.Batch = PacedBatch(o.Batch, o.Rate)
 	pace := pacer{rate: o.Rate}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -69,6 +67,14 @@ func catchUp(ctx context.Context, log Log, t Target, at domain.Position, o Catch
 
 // batchesPerSecond is how often a build that was given a rate does something.
 const batchesPerSecond = 5
+
+// PacedBatch is how many events are taken at once at a rate, or at most if that is 0: few enough to never pause for long.
+func PacedBatch(most, rate int) int {
+	if rate <= 0 {
+		return most
+	}
+	return max(1, min(most, rate/batchesPerSecond))
+}
 
 // pacer spreads work over time. What was late is not caught up with.
 type pacer struct {

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -63,7 +64,7 @@ func OpenCatalog(ctx context.Context, dir string) (*Catalog, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Catalog{&Rows[projections.Video]{gens: gens, model: m, save: saveVideos}}, nil
+	return &Catalog{&Rows[projections.Video]{gens: gens, model: m, save: saveVideos, build: buildBatches{foldBatch, rebuildBatch}}}, nil
 }
 
 // Video implements projections.Catalog.
@@ -76,6 +77,8 @@ type videoWriter struct {
 	find, update, updateDoc, insert, remove *sql.Stmt
 	addTag, addMetadata, addText            *sql.Stmt
 	removeTags, removeMetadata, removeText  *sql.Stmt
+
+	doc bytes.Buffer // of the row in hand
 }
 
 func newVideoWriter(ctx context.Context, tx *sql.Tx) (w *videoWriter, err error) {
@@ -178,10 +181,12 @@ func (w *videoWriter) removeAll(ctx context.Context, seq int64) error {
 
 // save writes of a row what differs from the stored one.
 func (w *videoWriter) save(ctx context.Context, v projections.Video) error {
-	doc, err := json.Marshal(v)
+	w.doc.Reset()
+	err := json.NewEncoder(&w.doc).Encode(v)
 	if err != nil {
 		return err
 	}
+	doc := bytes.TrimSuffix(w.doc.Bytes(), []byte("\n"))
 	seq, said := int64(v.Created), saidSum(v)
 	var old struct {
 		said               int64

@@ -10,6 +10,9 @@ import (
 // RebuildBatch is how many events a rebuild saves at once.
 const RebuildBatch = rebuildBatch
 
+// BuildIn has builds fold and write so many events at once.
+func (r *Rows[R]) BuildIn(fold, write int) { r.build = buildBatches{fold, write} }
+
 // OpenForRebuild opens a generation's file as a rebuild does.
 func OpenForRebuild(ctx context.Context, path string) (*sql.DB, error) {
 	db, err := open(ctx, path, viewOptions(-32768))

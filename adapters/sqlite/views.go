@@ -25,6 +25,7 @@ type Rows[R any] struct {
 	save func(ctx context.Context, tx *sql.Tx, rows map[string]R, drop []string, giveWay func(context.Context)) error
 	// began is the generation that Checkpoint was asked of: a Save into another one would mix two builds.
 	began atomic.Int64
+	build buildBatches
 }
 
 var (
@@ -42,7 +43,7 @@ func OpenRows[R any](ctx context.Context, dir string, m projections.Model[R]) (*
 	if err != nil {
 		return nil, err
 	}
-	return &Rows[R]{gens: gens, model: m, save: saveDocs[R]}, nil
+	return &Rows[R]{gens: gens, model: m, save: saveDocs[R], build: buildBatches{foldBatch, rebuildBatch}}, nil
 }
 
 // Close closes the files when the queries under way have ended.

@@ -13,8 +13,6 @@ import (
 // Rebuilt is the outcome of a rebuild.
 type Rebuilt = projections.Rebuilt
 
-const rebuildBatch = 5000
-
 // Rebuild builds the read model from the first event on, beside the one in use, compares the two at the same position
 // and makes the new one current; o may be nil. Queries go on meanwhile, also in other processes, and then move over. It
 // also works while another process keeps the read model up to date. The one before is kept until the next rebuild. One
@@ -43,7 +41,11 @@ func (r *Rows[R]) rebuild(
 		model := r.model
 		model.Skip = o.Skip
 		b := &build[R]{rows: r, log: log, o: o, live: live, next: next}
-		b.target = projections.NewReadModel(model, &generationRows[R]{r, next})
+		b.built = &gathered[R]{
+			generationRows: &generationRows[R]{r, next}, most: projections.PacedBatch(r.build.write, o.Rate),
+			beside: o.Rate == 0 && o.GiveWay == nil,
+		}
+		b.target = projections.NewReadModel(model, b.built)
 		if why == toRollBack {
 			done, err = b.rollBack(ctx)
 		} else {
@@ -66,15 +68,16 @@ type build[R any] struct {
 	log        projections.Log
 	o          projections.RebuildOptions
 	live, next *generation
+	built      *gathered[R]       // the rows of next
 	target     projections.Target // next
 }
 
 // catchUp brings next to a position, which is not 0.
 func (b *build[R]) catchUp(ctx context.Context, until domain.Position) error {
 	_, err := projections.CatchUp(ctx, b.log, b.target, projections.CatchUpOptions{
-		Batch: rebuildBatch, Until: until, Progress: b.o.Progress, Rate: b.o.Rate, GiveWay: b.o.GiveWay,
+		Batch: b.rows.build.fold, Until: until, Progress: b.o.Progress, Rate: b.o.Rate, GiveWay: b.o.GiveWay,
 	})
-	return err
+	return b.built.store(ctx, err)
 }
 
 // compared fills next, compares it with live where that has come, and goes on to the head if it is to be used.

@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
@@ -100,7 +101,12 @@ func liveIsRebuilt[R any](t *testing.T, r *rapid.T, story *contract.Story, model
 		}
 		at += n
 	}
-	done, err := rows.Rebuild(t.Context(), story, nil)
+	rows.BuildIn(rapid.IntRange(1, 10).Draw(r, "folded at once"), rapid.IntRange(1, 30).Draw(r, "written at once"))
+	o := projections.RebuildOptions{}
+	if rapid.Bool().Draw(r, "gives way") {
+		o.GiveWay = func(context.Context) {}
+	}
+	done, err := rows.Rebuild(t.Context(), story, &o)
 	if err != nil || done.Hash != done.LiveHash || done.New || len(done.Different) > 0 {
 		r.Fatalf("%s, live against rebuilt: %+v, %v", model.Name, done, err)
 	}
