@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -12,6 +13,9 @@ type RightOfWay struct {
 	mu      sync.Mutex
 	waiting int           // for an answer
 	clear   chan struct{} // closed when nobody is; nil when nobody is
+
+	working int // pieces of work that go on
+	percent int // of the garbage collector, while none does
 }
 
 const (
@@ -19,6 +23,8 @@ const (
 	longAnswer = 250 * time.Millisecond
 	// leastShare of its time is what work gets where answers never end, as one part in so many.
 	leastShare = 8
+	// seldomer is how many times as much garbage there may be while work goes on.
+	seldomer = 3
 )
 
 // Answering says that somebody waits for an answer, until done is called.
@@ -43,6 +49,25 @@ func (w *RightOfWay) answered() {
 		close(w.clear)
 		w.clear = nil
 	}
+}
+
+// Working says that work goes on, until done is called. Long work makes garbage all the time, and while that is collected, up to
+// both CPUs belong to nobody else: so it is collected less often.
+func (w *RightOfWay) Working() (done func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.working++; w.working == 1 {
+		if w.percent = debug.SetGCPercent(-1); w.percent >= 0 { // else it is off, by somebody's wish
+			debug.SetGCPercent(w.percent * seldomer)
+		}
+	}
+	return sync.OnceFunc(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.working--; w.working == 0 {
+			debug.SetGCPercent(w.percent)
+		}
+	})
 }
 
 // Yielding returns what one long piece of work calls between its steps: it returns when nobody waits for an answer, or when

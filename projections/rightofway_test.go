@@ -2,6 +2,7 @@ package projections_test
 
 import (
 	"context"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,4 +69,32 @@ func TestWorkDoesNotWaitForADownload(t *testing.T) {
 			t.Errorf("it waits %s though it is to end", d)
 		}
 	})
+}
+
+func TestGarbageMayWaitWhileWorkGoesOn(t *testing.T) { //nolint:paralleltest // there is one garbage collector
+	percent := func() int {
+		p := debug.SetGCPercent(-1)
+		debug.SetGCPercent(p)
+		return p
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(70))
+	var way projections.RightOfWay
+	one, two := way.Working(), way.Working()
+	if got := percent(); got != 210 {
+		t.Errorf("while work goes on: %d %%, want 210", got)
+	}
+	one()
+	one() // the second time changes nothing
+	if got := percent(); got != 210 {
+		t.Errorf("while some still goes on: %d %%, want 210", got)
+	}
+	two()
+	if got := percent(); got != 70 {
+		t.Errorf("afterwards: %d %%, want 70", got)
+	}
+	debug.SetGCPercent(-1)
+	way.Working()()
+	if got := percent(); got != -1 {
+		t.Errorf("where it is off: %d %%", got)
+	}
 }

@@ -80,6 +80,7 @@ func (r *replaying) run(
 		},
 	}
 	if r.way != nil {
+		defer r.way.Working()()
 		o.GiveWay = r.way.Yielding(time.Now)
 	}
 	model := r.views.model(replay.Projection)
