@@ -23,5 +23,9 @@ func TestMain(m *testing.M) {
 		rebuildUntilKilled(dir, rate)
 		return
 	}
+	if every := os.Getenv("CINELOG_TEST_TICK"); every != "" {
+		tickUntilKilled(every)
+		return
+	}
 	goleak.VerifyTestMain(m)
 }

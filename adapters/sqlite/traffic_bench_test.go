@@ -3,7 +3,10 @@ package sqlite_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"slices"
 	"sync"
 	"testing"
@@ -86,16 +89,49 @@ func ring(bell chan<- struct{}) {
 	}
 }
 
+// paced does something so many times a second. When it is due, another process says, which is told once to begin: so it
+// comes from outside as a request does, and not when the runtime finds time to look at its timers.
 func (t *traffic) paced(ctx context.Context, perSecond int, do func(due time.Time)) {
-	tick := time.NewTicker(time.Second / time.Duration(perSecond))
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case due := <-tick.C:
+	every := time.Second / time.Duration(perSecond)
+	clock := exec.CommandContext(ctx, os.Args[0])
+	clock.Env = append(os.Environ(), "CINELOG_TEST_TICK="+every.String())
+	begin, err := clock.StdinPipe()
+	if err != nil {
+		t.b.Error(err)
+		return
+	}
+	ticks, err := clock.StdoutPipe()
+	if err == nil {
+		err = clock.Start()
+	}
+	if err != nil {
+		t.b.Error(err)
+		return
+	}
+	due := time.Now()
+	_, err = begin.Write([]byte{1})
+	for err == nil {
+		var tick [1]byte
+		if _, err = io.ReadFull(ticks, tick[:]); err == nil {
+			due = due.Add(every)
 			do(due)
 		}
+	}
+	if err := clock.Wait(); ctx.Err() == nil {
+		t.b.Errorf("the clock stands: %v", err)
+	}
+}
+
+// tickUntilKilled writes a byte every so often, from the first one that it reads on.
+func tickUntilKilled(every string) {
+	period, err := time.ParseDuration(every)
+	if err == nil {
+		_, err = os.Stdin.Read(make([]byte, 1))
+	}
+	for due := time.Now(); err == nil; {
+		due = due.Add(period)
+		time.Sleep(time.Until(due))
+		_, err = os.Stdout.Write([]byte{1})
 	}
 }
 
@@ -161,7 +197,7 @@ func BenchmarkRebuildUnderTraffic(b *testing.B) {
 	rows := newBareCatalog(b, dir)
 	l := newLibrary()
 	var ids []domain.VideoID
-	writeLog(b, dir, l.commits(millionEvents), func(e domain.Recorded) {
+	writeLog(b, dir, l.commits(wholeLibrary()), func(e domain.Recorded) {
 		rows.add(e)
 		if e.Version == 1 {
 			ids = append(ids, e.VideoID())
@@ -179,6 +215,7 @@ func BenchmarkRebuildUnderTraffic(b *testing.B) {
 		switching := make(chan time.Duration, 1)
 		yield := t.way.Yielding(time.Now)
 		t.during(func() {
+			defer t.way.Working()()
 			start := time.Now()
 			done, err := t.catalog.Rebuild(b.Context(), log, &projections.RebuildOptions{
 				GiveWay: func(ctx context.Context) {

@@ -28,9 +28,10 @@ import (
 func BenchmarkRebuild(b *testing.B) {
 	dir := b.TempDir()
 	rows := newBareCatalog(b, dir)
-	writeLog(b, dir, newLibrary().commits(millionEvents), rows.add)
+	videos := wholeLibrary()
+	writeLog(b, dir, newLibrary().commits(videos), rows.add)
 	bare := measure(b, rows.insert)
-	videos, events := millionEvents, rows.head
+	events := rows.head
 	rows.finish()
 	log, err := sqlite.OpenLogReadOnly(b.Context(), dir)
 	if err != nil {
@@ -55,6 +56,14 @@ func BenchmarkRebuild(b *testing.B) {
 
 // millionEvents is so many videos that their events are a million, or a few more: a library has 21 of each.
 const millionEvents = 47_620
+
+// wholeLibrary is that, or with -short a fourth of it, to try things out.
+func wholeLibrary() int {
+	if testing.Short() {
+		return millionEvents / 4
+	}
+	return millionEvents
+}
 
 // cost is what something took, and what CPU time all others of the machine took meanwhile: where that is much, the wall
 // time says little.
