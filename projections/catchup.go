@@ -188,6 +188,7 @@ const checkpointAge = 5 * time.Second
 type follower struct {
 	log    Log
 	target Target
+	batch  int // events per Apply; 0 for the usual
 
 	at    domain.Position
 	known bool // that target stands at at
@@ -208,7 +209,7 @@ func (f *follower) follow(
 			return f.at, false, fmt.Errorf("read the checkpoint: %w", err)
 		}
 	}
-	o := CatchUpOptions{Progress: advanced}
+	o := CatchUpOptions{Batch: f.batch, Progress: advanced}
 	if atMost > 0 {
 		o.Until = f.at + domain.Position(atMost)
 	}

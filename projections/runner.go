@@ -46,6 +46,8 @@ const (
 	controlAge = time.Second
 	// atOnce is how many events are applied before it is asked again what people have said.
 	atOnce = 20_000
+	// behindBatch is how many of them are applied in one step: what is changed again within it is stored once.
+	behindBatch = 2_500
 	// maxErrorText is how much of an error is kept, in bytes.
 	maxErrorText = 1000
 )
@@ -111,7 +113,7 @@ func (r *Runner) round(ctx context.Context) next {
 		}
 		r.halt = nil // another build, or another process, has passed it
 	}
-	r.follower.log, r.follower.target = r.Log, r.Target
+	r.follower.log, r.follower.target, r.follower.batch = r.Log, r.Target, behindBatch
 	at, more, err := r.follower.follow(ctx, atOnce, r.Advanced)
 	if !errors.Is(err, domain.ErrUnavailable) {
 		r.Advanced(at)

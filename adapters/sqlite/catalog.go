@@ -134,10 +134,13 @@ func saveVideos(
 	for _, v := range slices.SortedFunc(maps.Values(rows), func(a, b projections.Video) int {
 		return int(a.Created - b.Created)
 	}) {
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
 			break
 		}
-		if err = w.save(ctx, v); err != nil {
+		if err = w.save(uninterrupted(ctx), v); err != nil {
 			err = fmt.Errorf("video %s: %w", v.ID, err)
 		}
 		giveWay(ctx)

@@ -67,10 +67,13 @@ func (t *traffic) during(do func()) {
 	ctx, cancel := context.WithCancel(t.b.Context())
 	var running sync.WaitGroup
 	bell := make(chan struct{}, 1)
-	running.Go(func() {
-		target := projections.NewReadModel(projections.CatalogModel(), t.catalog)
-		_ = projections.Run(ctx, t.log, target, bell, time.Second, nil)
-	})
+	runner := projections.Runner{
+		Name: projections.CatalogName, Log: t.log, Target: projections.NewReadModel(projections.CatalogModel(), t.catalog),
+		Controls: t.controls(), Skips: &projections.Skips{}, Wake: bell, Tick: time.Second, Now: time.Now,
+		Advanced: func(domain.Position) {},
+		Halted:   func(_ context.Context, _ projections.Halt, err error) { t.b.Error(err) },
+	}
+	running.Go(func() { _ = runner.Run(ctx) }) // its error is ctx's
 	running.Go(func() { t.paced(ctx, videosPerSecond, func(time.Time) { t.add(); ring(bell) }) })
 	running.Go(func() {
 		var queries sync.WaitGroup
@@ -80,6 +83,19 @@ func (t *traffic) during(do func()) {
 	do()
 	cancel()
 	running.Wait()
+}
+
+func (t *traffic) controls() projections.Controls {
+	db, err := sqlite.OpenOperations(t.b.Context(), t.b.TempDir())
+	if err != nil {
+		t.b.Fatal(err)
+	}
+	closeAtEnd(t.b, db)
+	c, err := sqlite.NewControls(t.b.Context(), db)
+	if err != nil {
+		t.b.Fatal(err)
+	}
+	return c
 }
 
 func ring(bell chan<- struct{}) {

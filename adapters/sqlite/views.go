@@ -232,9 +232,13 @@ func saveDocs[R any](
 		return err
 	}
 	for key, row := range rows {
-		doc, err := json.Marshal(row)
+		err := ctx.Err()
+		var doc []byte
 		if err == nil {
-			_, err = insert.ExecContext(ctx, key, doc)
+			doc, err = json.Marshal(row)
+		}
+		if err == nil {
+			_, err = insert.ExecContext(uninterrupted(ctx), key, doc)
 		}
 		if err != nil {
 			return closing(insert, fmt.Errorf("row %s: %w", key, err))
@@ -243,6 +247,10 @@ func saveDocs[R any](
 	}
 	return insert.Close()
 }
+
+// uninterrupted is for the short statements of many rows, between which ctx is looked at: for each statement that can be
+// interrupted the driver starts a goroutine.
+func uninterrupted(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }
 
 // under selects the keys that begin with a prefix, as a range, so that the index serves it.
 func under(prefix string) (where string, args []any) {
