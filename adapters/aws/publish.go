@@ -34,7 +34,7 @@ type publisher struct {
 }
 
 // Publisher returns a publisher. Publish returns when AWS has stored all messages. After an error some of them may be
-// stored: publishing all of them again is right. Several messages go out in batches, several batches at once.
+// stored: publishing all of them again is right. Several messages go out in batches; those of events several at once.
 func (b *Bus) Publisher() (message.Publisher, error) {
 	topics, err := sns.NewPublisher(sns.PublisherConfig{
 		AWSConfig: b.opts.Config, TopicResolver: sns.TransparentTopicResolver{}, Marshaler: snsMarshaler{},
@@ -85,6 +85,9 @@ func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(batchesAtOnce)
+	if send.work {
+		g.SetLimit(1)
+	}
 	for _, batch := range batches {
 		g.Go(func() error {
 			switch {
@@ -105,7 +108,8 @@ func (p *publisher) Publish(topic string, msgs ...*message.Message) error {
 	return nil
 }
 
-// batchesAtOnce hides the way to AWS and back; nothing relies on the order of messages.
+// batchesAtOnce hides the way to AWS and back; nothing relies on the order of messages. Work goes out batch by batch all the
+// same: SQS hands it out about as it came, and whoever sends it has put it in the order that serves best.
 const batchesAtOnce = 8
 
 // destination says where the messages of a topic go: an ARN, or the URL of one of the queues of a topic of work.

@@ -2,15 +2,19 @@ package aws_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/ThreeDotsLabs/watermill/message"
 
@@ -107,6 +111,56 @@ func TestBatchesStayUnderTheirLimits(t *testing.T) {
 			}
 			delete(want, m.UUID)
 		}
+	}
+}
+
+// inTurn is an SQS that notes the work in the order in which it is sent, and whether two requests came at once.
+type inTurn struct {
+	sending  atomic.Int32
+	mu       sync.Mutex
+	payloads []string
+	atOnce   bool
+}
+
+func (s *inTurn) RoundTrip(request *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return nil, err
+	}
+	request.Body = io.NopCloser(bytes.NewReader(body))
+	var batch struct {
+		Entries []struct{ MessageBody string }
+	}
+	if !strings.HasSuffix(request.Header.Get("X-Amz-Target"), ".SendMessageBatch") || json.Unmarshal(body, &batch) != nil {
+		return connections.RoundTrip(request)
+	}
+	s.mu.Lock()
+	s.atOnce = s.sending.Add(1) > 1 || s.atOnce
+	for _, e := range batch.Entries {
+		s.payloads = append(s.payloads, e.MessageBody)
+	}
+	s.mu.Unlock()
+	defer s.sending.Add(-1)
+	time.Sleep(20 * time.Millisecond) // for another to come, which none does
+	return connections.RoundTrip(request)
+}
+
+// The last pieces of a video are short, so that workers end together: that helps only who takes them last.
+func TestWorkIsSentInOrder(t *testing.T) {
+	t.Parallel()
+	s := &inTurn{}
+	o := aws.Options{Config: account(t, backends.AWS(t)), Topics: []aws.Topic{{Name: "work", Work: true, Groups: []aws.Group{{Name: "g"}}}}}
+	o.Config.HTTPClient = &http.Client{Transport: s}
+	var msgs []*message.Message
+	var want []string
+	for i := range 35 {
+		m := text(strconv.Itoa(i))
+		m.Metadata.Set(messaging.MetaPriority, strconv.Itoa(3-i))
+		msgs, want = append(msgs, m), append(want, strconv.Itoa(i))
+	}
+	publish(t, open(t, o), "work", msgs...)
+	if !slices.Equal(s.payloads, want) || s.atOnce {
+		t.Errorf("sent in the order %s, at once: %t", s.payloads, s.atOnce)
 	}
 }
 
