@@ -91,7 +91,7 @@ func (f *foresight) firstSound(ctx context.Context, w *Worker, x expectation) er
 	event := out.part(0, first.n)
 	event.Attempt = t.Attempt
 	return f.came(ctx, w, t, x, out, func(v domain.Video) ([]domain.Event, error) {
-		if sound := v.Run.Source.Audio; sound == nil || *sound != *x.source.Audio || v.Run.Plan.Frames < x.plan.Frames {
+		if sound := v.Run.Source.Audio; sound == nil || !sound.Equal(*x.source.Audio) || v.Run.Plan.Frames < x.plan.Frames {
 			return nil, errOtherwise
 		}
 		return v.RecordAudio(event)

@@ -81,7 +81,7 @@ func (e *Earlier) takeTracks(m *made, source SourceInfo, plan Plan) {
 	for i := range tracks {
 		parts := m.audio[i]
 		if i < len(made) && tracks[i] == made[i] && i < len(m.source.AudioTracks()) && i < len(source.AudioTracks()) &&
-			source.AudioTracks()[i] == m.source.AudioTracks()[i] && len(parts) > 0 && parts[len(parts)-1].Final {
+			source.AudioTracks()[i].Equal(m.source.AudioTracks()[i]) && len(parts) > 0 && parts[len(parts)-1].Final {
 			e.audio[i] = parts
 		}
 	}

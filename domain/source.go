@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -127,4 +128,18 @@ type AudioInfo struct {
 	Title      string `json:"title,omitempty"`
 
 	Kind AudioKind `json:"kind,omitempty"`
+
+	Silences []Silence `json:"silences,omitempty"` // the long ones: before the first packet, and between two
+}
+
+// Silence is a time in which a track has no sound.
+type Silence struct {
+	From float64 `json:"from"` // seconds from the source's start
+	To   float64 `json:"to"`
+}
+
+// Equal says whether two inspections saw the same track.
+func (a AudioInfo) Equal(b AudioInfo) bool {
+	return a.Track == b.Track && a.Codec == b.Codec && a.Channels == b.Channels && a.SampleRate == b.SampleRate &&
+		a.Language == b.Language && a.Title == b.Title && a.Kind == b.Kind && slices.Equal(a.Silences, b.Silences)
 }

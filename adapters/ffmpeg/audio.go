@@ -11,8 +11,11 @@ import (
 	"github.com/cinelog/cinelog/domain"
 )
 
-// aacPriming is how many samples the AAC encoder puts before the first; it is one frame.
-const aacPriming = 1024
+// aacFrame is how many samples a frame of AAC has, and aacPriming how many the encoder puts before the first.
+const (
+	aacFrame   = 1024
+	aacPriming = aacFrame
+)
 
 // EncodeAudio is described at commands.Encoder.
 func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out commands.Output) error {
@@ -32,15 +35,18 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 	a := &audioOutput{
 		plan: job.Plan, name: domain.AudioName(job.Track), bitRate: plan.BitRate, out: out, total: job.Plan.FrameRate.Seconds(job.Plan.Frames),
 	}
+	left := a.skipSilences(infos[job.Track].Silences, plan.SampleRate)
+	end := a.total - left.seconds
 	// The priming takes the place of the first 1,024 samples, so that sound and picture both start at 0 without an
-	// edit list, which players read differently. What claims to be heard long after the end is left out at once: the silence
+	// edit list, which players read differently. What claims to be heard after the end is left out at once: the silence
 	// before it would be made in memory, half a megabyte a second.
-	filter := fmt.Sprintf("[0:%d]aselect='not(gt(t\\,%.6f))',aresample=%d:async=1:first_pts=0,apad,atrim=start_sample=%d:end=%.6f,asetpts=PTS-STARTPTS[a]",
-		track.Index, a.total+absurdGap/1e6, plan.SampleRate, aacPriming, a.total)
-	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, e.timedArgs(p.container)...)
+	filter := fmt.Sprintf("[0:%d]aselect='not(gt(t\\,%.6f))',%saresample=%d:async=1:first_pts=0,apad,atrim=start_sample=%d:end=%.6f,asetpts=PTS-STARTPTS[a]",
+		track.Index, a.total+1, left.filter, plan.SampleRate, aacPriming, end)
+	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, left.options...)
+	args = append(args, e.timedArgs(p.container)...)
 	args = append(args, "-vn", "-i", inputMark, "-filter_complex", filter, "-map", "[a]", "-map_metadata", "-1", "-dn", "-sn", "-vn",
 		"-c:a", "aac", "-b:a", strconv.Itoa(plan.BitRate), "-ac", strconv.Itoa(plan.Channels),
-		"-ar", strconv.Itoa(plan.SampleRate), "-t", fmt.Sprintf("%.6f", a.total),
+		"-ar", strconv.Itoa(plan.SampleRate), "-t", fmt.Sprintf("%.6f", end),
 		"-avoid_negative_ts", "disabled", "-movflags", "+empty_moov+default_base_moof+skip_trailer", "-frag_duration", "500000",
 		"-fflags", "+bitexact", "-f", "mp4", "pipe:3", "-progress", "pipe:4")
 	nice := 0
@@ -79,6 +85,8 @@ type audioOutput struct {
 	data    []byte
 	start   uint64 // its decode time
 	end     uint64 // decode time after the newest sample
+	came    uint64 // of it, what came from FFmpeg
+	pauses  []pause
 	next    int
 	frame   int     // of the pictures, where the segment ends that is being filled
 	flushed float64 // seconds
@@ -118,20 +126,38 @@ func (a *audioOutput) add(ctx context.Context, f *fragment) error {
 		a.frame = a.plan.SegmentEnd(0)
 	}
 	for _, s := range f.samples {
-		boundary := a.plan.FrameRate.Seconds(a.frame)
-		if len(a.samples) > 0 && a.frame < a.plan.Frames && float64(a.end)/a.rate+float64(s.duration)/a.rate/2 > boundary {
-			if err := a.flush(ctx); err != nil {
-				return err
-			}
-		}
-		a.data = append(a.data, f.mdat[at:at+int(s.size)]...)
-		a.samples = append(a.samples, s)
-		a.end += uint64(s.duration)
+		data := f.mdat[at : at+int(s.size)]
 		at += int(s.size)
+		for len(a.pauses) > 0 && a.came >= a.pauses[0].at {
+			for range a.pauses[0].frames {
+				if err := a.sample(ctx, s, data); err != nil {
+					return err
+				}
+			}
+			a.pauses = a.pauses[1:]
+		}
+		if err := a.sample(ctx, s, data); err != nil {
+			return err
+		}
+		a.came += uint64(s.duration)
 	}
 	if most := a.total*float64(a.bitRate)/8*4 + 1<<20; float64(len(a.data)) > most {
 		return fmt.Errorf("%d bytes are far beyond the audio's rate", len(a.data))
 	}
+	return nil
+}
+
+// sample takes the next frame.
+func (a *audioOutput) sample(ctx context.Context, s sample, data []byte) error {
+	boundary := a.plan.FrameRate.Seconds(a.frame)
+	if len(a.samples) > 0 && a.frame < a.plan.Frames && float64(a.end)/a.rate+float64(s.duration)/a.rate/2 > boundary {
+		if err := a.flush(ctx); err != nil {
+			return err
+		}
+	}
+	a.data = append(a.data, data...)
+	a.samples = append(a.samples, s)
+	a.end += uint64(s.duration)
 	return nil
 }
 

@@ -213,7 +213,7 @@ func TestTheBeginningOfWhatHasNoTable(t *testing.T) {
 				t.Fatal(err)
 			}
 			same(t, a, b)
-			if begins.Audio == nil || *begins.Audio != *info.Audio {
+			if begins.Audio == nil || !begins.Audio.Equal(*info.Audio) {
 				t.Fatalf("expected was the sound %+v, it became %+v", begins.Audio, info.Audio)
 			}
 			a, b = newRecorder(), newRecorder()

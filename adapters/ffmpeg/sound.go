@@ -43,6 +43,9 @@ func withSound(s domain.SourceInfo, p probe, t *timing) domain.SourceInfo {
 			Track: a.Index, Codec: a.Codec, Channels: a.Channels, SampleRate: rate,
 			Language: language(a.Tags["language"]), Title: soundTitle(a.Tags), Kind: audioKind(a),
 		}
+		for _, gap := range t.sound[i].silences {
+			info.Silences = append(info.Silences, domain.Silence{From: float64(gap[0]) / 1e6, To: float64(gap[1]) / 1e6})
+		}
 		if s.Audio == nil {
 			s.Audio = &info
 		} else {
@@ -83,7 +86,17 @@ type soundTiming struct {
 	packets int
 	end     int64      // microseconds from the container's start
 	gaps    [][2]int64 // the absurd ones, from and to; not more than somebody means
+
+	silences [][2]int64 // the long ones, in which no packet lies
+	heard    int64      // where the next one would begin
 }
+
+// longSilence is one that is not made in memory, see silence. A source that lasts as long as is taken has room for no more
+// than maxSilences of them.
+const (
+	longSilence = 30e6
+	maxSilences = 1500
+)
 
 // maxGaps is more than any sound has that somebody wants to hear.
 const maxGaps = 1000
@@ -94,6 +107,14 @@ func (s *soundTiming) packet(from, to int64) {
 		s.gaps = append(s.gaps, [2]int64{s.end, from})
 	}
 	s.end = max(s.end, to)
+	for n := len(s.silences); n > 0 && from < s.silences[n-1][1]; n-- { // the time before has jumped
+		s.heard = s.silences[n-1][0]
+		s.silences = s.silences[:n-1]
+	}
+	if from-s.heard > longSilence && len(s.silences) < maxSilences {
+		s.silences = append(s.silences, [2]int64{s.heard, from})
+	}
+	s.heard = max(s.heard, to)
 }
 
 // until returns when the sound ends beside pictures that end at some time. What comes a minute after all else has broken
