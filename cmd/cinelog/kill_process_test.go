@@ -17,18 +17,6 @@ import (
 	"time"
 )
 
-// buildBinary builds the program as people run it.
-func buildBinary(t testing.TB) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "cinelog")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", path, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
-	return path
-}
-
 // serverProcess is a server in a process of its own.
 type serverProcess struct {
 	cmd   *exec.Cmd
@@ -105,7 +93,7 @@ func (p *serverProcess) kill() {
 func (k *killer) nothingLives() {
 	t := k.t
 	t.Helper()
-	eventually(t, 10*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		for pid, line := range descendants(t, os.Getpid()) {
 			program, _, _ := strings.Cut(line, " ")
 			if filepath.Base(program) != "bwrap" {
