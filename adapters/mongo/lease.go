@@ -24,9 +24,12 @@ type leaseDoc struct {
 	Ended bool   `bson:"ended"`
 }
 
+// A holder says once in a leaseBeat that it lives. Whoever hears nothing of it for a leaseLife takes it for dead; before that,
+// after a leaseSure, it does so itself. All is long beside what a busy database takes for an answer.
 const (
 	leaseBeat = time.Second
-	leaseLife = 5 * time.Second
+	leaseLife = 10 * time.Second
+	leaseSure = leaseLife - 2*leaseBeat
 )
 
 // lease takes a lease. ErrConflict: somebody else has it. The context that it returns ends with the lease; release ends
@@ -61,7 +64,14 @@ func (d *DB) lease(ctx context.Context, name string) (held context.Context, rele
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		beat(held, cancel, meta, mine)
+		err := d.stayAlive(held, func(ctx context.Context) error {
+			mine.Beat++
+			_, err := meta.UpdateOne(ctx, bson.D{{Key: "_id", Value: mine.ID}}, bson.D{{Key: "$set", Value: bson.D{{Key: "beat", Value: mine.Beat}}}})
+			return err
+		})
+		if err != nil {
+			cancel(fmt.Errorf("%w: a lease is lost: %w", domain.ErrUnavailable, err))
+		}
 	}()
 	return held, func() {
 		cancel(nil)
@@ -73,30 +83,23 @@ func (d *DB) lease(ctx context.Context, name string) (held context.Context, rele
 	}, nil
 }
 
-// beat says that the holder lives until ctx ends, and ends it when it could not say so for too long.
-func beat(ctx context.Context, cancel context.CancelCauseFunc, meta *mongo.Collection, mine leaseDoc) {
-	ticker := time.NewTicker(leaseBeat)
-	defer ticker.Stop()
-	missed := 0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		mine.Beat++
-		try, stop := context.WithTimeout(ctx, leaseBeat)
-		_, err := meta.UpdateOne(try, bson.D{{Key: "_id", Value: mine.ID}}, bson.D{{Key: "$set", Value: bson.D{{Key: "beat", Value: mine.Beat}}}})
+// stayAlive says that a holder lives, again and again until ctx ends. It returns an error when that did not arrive for a
+// leaseSure, and when say finds out that somebody else is the holder (ErrConflict).
+func (d *DB) stayAlive(ctx context.Context, say func(context.Context) error) error {
+	said := d.now()
+	for sleep(ctx, leaseBeat) == nil {
+		sent := d.now()
+		try, stop := context.WithTimeout(ctx, leaseSure/2-leaseBeat) // so that there is another one, where a connection hangs
+		err := say(try)
 		stop()
-		if err == nil {
-			missed = 0
-			continue
-		}
-		if missed++; missed >= int(leaseLife/leaseBeat)-2 {
-			cancel(fmt.Errorf("%w: a lease is lost: %w", domain.ErrUnavailable, err))
-			return
+		switch {
+		case err == nil:
+			said = sent
+		case errors.Is(err, domain.ErrConflict), d.now().Sub(said) >= leaseSure:
+			return err
 		}
 	}
+	return nil
 }
 
 func newestLease(ctx context.Context, meta *mongo.Collection, prefix string) (newest leaseDoc, err error) {

@@ -15,12 +15,15 @@ import (
 )
 
 // Places keep how far consumer groups have come, for any number of processes.
-type Places struct{ docs *mongo.Collection }
+type Places struct {
+	db   *DB
+	docs *mongo.Collection
+}
 
 var _ messaging.Places = (*Places)(nil)
 
 // NewPlaces needs nothing that is not there by itself.
-func NewPlaces(db *DB) *Places { return &Places{db.db.Collection(operationsCollection().name)} }
+func NewPlaces(db *DB) *Places { return &Places{db, db.db.Collection(operationsCollection().name)} }
 
 // placeDoc is a place with who holds it, and that it lives (see leaseDoc).
 type placeDoc struct {
@@ -123,7 +126,18 @@ func (p *Places) Hold(ctx context.Context, group, video string) (context.Context
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		p.live(held, cancel, which, newest.Beat+1)
+		beat := newest.Beat + 1
+		err := p.db.stayAlive(held, func(ctx context.Context) error {
+			beat++
+			mine, err := p.change(ctx, which, bson.D{{Key: "beat", Value: beat}})
+			if err == nil && !mine {
+				err = fmt.Errorf("hold video %s for %s: %w", video, group, domain.ErrConflict)
+			}
+			return err
+		})
+		if err != nil {
+			cancel()
+		}
 	}()
 	return held, func() {
 		cancel()
@@ -133,30 +147,4 @@ func (p *Places) Hold(ctx context.Context, group, video string) (context.Context
 		// Where this fails the next one has to watch for a while.
 		_, _ = p.change(ctx, which, bson.D{{Key: "holder", Value: ""}})
 	}, nil
-}
-
-// live says that the holder lives until ctx ends, and ends it when somebody else holds the place, or may soon.
-func (p *Places) live(ctx context.Context, cancel context.CancelFunc, which bson.D, beat int64) {
-	ticker := time.NewTicker(leaseBeat)
-	defer ticker.Stop()
-	missed := 0
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		beat++
-		try, stop := context.WithTimeout(ctx, leaseBeat)
-		mine, err := p.change(try, which, bson.D{{Key: "beat", Value: beat}})
-		stop()
-		if err == nil && mine {
-			missed = 0
-			continue
-		}
-		if missed++; err == nil || missed >= int(leaseLife/leaseBeat)-2 {
-			cancel()
-			return
-		}
-	}
 }
