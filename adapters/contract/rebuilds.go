@@ -12,10 +12,9 @@ import (
 	"github.com/cinelog/cinelog/projections"
 )
 
-// RebuiltCatalog is a catalog that can be rebuilt.
-type RebuiltCatalog interface {
-	CatalogStore
-	// Rebuild builds the catalog beside the one in use, compares the two and makes the new one current. ErrConflict:
+// Rebuildable is what all read models have that can be rebuilt.
+type Rebuildable interface {
+	// Rebuild builds the read model beside the one in use, compares the two and makes the new one current. ErrConflict:
 	// another rebuild is running.
 	Rebuild(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
 	// Verify compares as Rebuild does, as far as the one in use has come, and changes nothing.
@@ -23,6 +22,13 @@ type RebuiltCatalog interface {
 	// Rollback makes the one before current, after bringing it up to date.
 	Rollback(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
 	Stored(ctx context.Context) (projections.Stored, error)
+}
+
+// RebuiltCatalog is a catalog that can be rebuilt.
+type RebuiltCatalog interface {
+	CatalogStore
+	Rebuildable
+
 	Hash(ctx context.Context) (sum string, at domain.Position, err error)
 }
 

@@ -18,12 +18,10 @@ import (
 // RebuiltFacts are facts that can be rebuilt, as a catalog can.
 type RebuiltFacts interface {
 	projections.Facts
+	Rebuildable
+
 	// CatchUp takes the facts from the log that no message brought.
 	CatchUp(ctx context.Context, log projections.Log, skip func(domain.Position) bool) error
-	Rebuild(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
-	Verify(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
-	Rollback(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
-	Stored(ctx context.Context) (projections.Stored, error)
 }
 
 // FactsPlace is a place where facts are kept.
@@ -88,15 +86,6 @@ func AllUploads(t *testing.T, facts projections.Facts, story *Story) {
 	}
 }
 
-func storedFacts(t *testing.T, facts RebuiltFacts) projections.Stored {
-	t.Helper()
-	s, err := facts.Stored(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // What happened before there were figures, or while messages were lost, is learned from the log, once.
 func factsOfThePast(t *testing.T, p FactsPlace) {
 	story := Uploads(30)
@@ -108,7 +97,7 @@ func factsOfThePast(t *testing.T, p FactsPlace) {
 			t.Fatalf("%d events read, %v", read, err)
 		}
 		AllUploads(t, facts, story)
-		if s := storedFacts(t, facts); s.Position != domain.Position(len(story.Events)) || s.Previous != "" {
+		if s := kept(t, facts); s.Position != domain.Position(len(story.Events)) || s.Previous != "" {
 			t.Errorf("stored: %+v", s)
 		}
 		story.Add("later", domain.VideoUploaded{Attempt: 1, Source: domain.Blob{Bytes: 5}})
@@ -315,14 +304,14 @@ func rollbackOfFacts(t *testing.T, p FactsPlace) {
 	if _, err := facts.Rollback(t.Context(), story, nil); !errors.Is(err, domain.ErrNotFound) {
 		t.Errorf("where nothing was replaced: %v, want ErrNotFound", err)
 	}
-	before := storedFacts(t, facts)
+	before := kept(t, facts)
 	if before.Previous != "" || before.Position != 20 {
 		t.Errorf("at first: %+v", before)
 	}
 	if _, err := facts.Rebuild(t.Context(), story, nil); err != nil {
 		t.Fatal(err)
 	}
-	after := storedFacts(t, facts)
+	after := kept(t, facts)
 	if after.Generation == before.Generation || after.Previous != before.Generation || after.Position != 20 {
 		t.Errorf("after a rebuild: %+v, before it %+v", after, before)
 	}
@@ -332,7 +321,7 @@ func rollbackOfFacts(t *testing.T, p FactsPlace) {
 	if err != nil || done.Rows != 21 || done.Position != 21 {
 		t.Fatalf("rolled back: %+v, %v", done, err)
 	}
-	if now := storedFacts(t, facts); now.Generation != before.Generation || now.Previous != after.Generation || now.Position != 21 {
+	if now := kept(t, facts); now.Generation != before.Generation || now.Previous != after.Generation || now.Position != 21 {
 		t.Errorf("after the rollback: %+v", now)
 	}
 	AllUploads(t, facts, story)
@@ -343,7 +332,7 @@ func rollbackOfFacts(t *testing.T, p FactsPlace) {
 	if done, err := facts.Rebuild(t.Context(), story, nil); err != nil || !done.Equal() || done.New {
 		t.Errorf("rebuilt afterwards: %+v, %v", done, err)
 	}
-	if now := storedFacts(t, facts); now.Previous != before.Generation || now.Generation == after.Generation {
+	if now := kept(t, facts); now.Previous != before.Generation || now.Generation == after.Generation {
 		t.Errorf("after one more rebuild: %+v", now)
 	}
 	AllUploads(t, subscriber, story)
@@ -355,15 +344,7 @@ func rollbackOfFacts(t *testing.T, p FactsPlace) {
 func skippedFacts(t *testing.T, p FactsPlace) {
 	facts, story := p.Open(t), Uploads(10)
 	record(t, facts, story.Events...)
-	before, first := storedFacts(t, facts), p.Generations(t)
-	unsettled := errors.New("no")
-	_, err := facts.Rebuild(t.Context(), story, &projections.RebuildOptions{Settled: func(context.Context) error { return unsettled }})
-	if !errors.Is(err, unsettled) {
-		t.Errorf("rebuilt: %v", err)
-	}
-	if now := storedFacts(t, facts); now != before || !slices.Equal(p.Generations(t), first) {
-		t.Errorf("it changed %+v to %+v", before, now)
-	}
+	unsettled(t, facts, story, p.Generations)
 	o := &projections.RebuildOptions{Skip: func(p domain.Position) bool { return p == 4 }}
 	if done, err := facts.Rebuild(t.Context(), story, o); err != nil || done.Rows != 9 || !slices.Equal(done.Different, []string{"2026-01-01"}) {
 		t.Errorf("rebuilt without one: %+v, %v", done, err)

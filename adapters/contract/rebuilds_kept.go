@@ -13,13 +13,8 @@ import (
 // inSteps is a rate at which a build does a few events at a time.
 const inSteps = 50
 
-// rebuilt is any read model.
-type rebuilt interface {
-	Rebuild(ctx context.Context, log projections.Log, o *projections.RebuildOptions) (projections.Rebuilt, error)
-}
-
 // cutOff rebuilds until a build has come to a position, or beyond.
-func cutOff(t *testing.T, c rebuilt, log projections.Log, at domain.Position, vouch string, cause error) {
+func cutOff(t *testing.T, c Rebuildable, log projections.Log, at domain.Position, vouch string, cause error) {
 	t.Helper()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	_, err := c.Rebuild(ctx, log, &projections.RebuildOptions{
@@ -141,7 +136,7 @@ func rollbackOfRebuild(t *testing.T, p RebuildPlace) {
 	}
 }
 
-func kept(t *testing.T, c RebuiltCatalog) projections.Stored {
+func kept(t *testing.T, c Rebuildable) projections.Stored {
 	t.Helper()
 	s, err := c.Stored(t.Context())
 	if err != nil {
@@ -212,13 +207,19 @@ func unsettledRebuild(t *testing.T, p RebuildPlace) {
 	c := p.Open(t)
 	story := manyTitles(10)
 	tell(t, c, story)
-	before, first := kept(t, c), p.Generations(t)
-	unsettled := errors.New("no")
-	_, err := c.Rebuild(t.Context(), story, &projections.RebuildOptions{Settled: func(context.Context) error { return unsettled }})
-	if !errors.Is(err, unsettled) {
+	unsettled(t, c, story, p.Generations)
+}
+
+// unsettled has somebody object to a switch when all is built: then nothing has changed.
+func unsettled(t *testing.T, c Rebuildable, story *Story, generations func(*testing.T) []string) {
+	t.Helper()
+	before, first := kept(t, c), generations(t)
+	no := errors.New("no")
+	_, err := c.Rebuild(t.Context(), story, &projections.RebuildOptions{Settled: func(context.Context) error { return no }})
+	if !errors.Is(err, no) {
 		t.Errorf("rebuilt: %v", err)
 	}
-	if now := kept(t, c); now != before || !slices.Equal(p.Generations(t), first) {
+	if now := kept(t, c); now != before || !slices.Equal(generations(t), first) {
 		t.Errorf("it changed %+v to %+v", before, now)
 	}
 }

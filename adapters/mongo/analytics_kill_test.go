@@ -1,11 +1,9 @@
 package mongo_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -37,7 +35,7 @@ func TestRebuildOfFactsSurvivesKill(t *testing.T) {
 			}
 			told(40)
 			first := factGenerations(t, uri)
-			rebuildFactsAndKill(t, uri, sign)
+			killAt(t, sign, "CINELOG_TEST_REBUILD_FACTS_IN="+uri, "CINELOG_TEST_SIGN="+sign)
 			story.Add("later", domain.VideoUploaded{Attempt: 1})
 			told(1)
 			contract.AllUploads(t, live, story)
@@ -58,31 +56,6 @@ func TestRebuildOfFactsSurvivesKill(t *testing.T) {
 				t.Errorf("generations are %v, at first %v", n, first)
 			}
 		})
-	}
-}
-
-// rebuildFactsAndKill kills a process when it gives a sign.
-func rebuildFactsAndKill(t *testing.T, uri, sign string) {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0])
-	cmd.Env = append(os.Environ(), "CINELOG_TEST_REBUILD_FACTS_IN="+uri, "CINELOG_TEST_SIGN="+sign)
-	cmd.Stderr = t.Output()
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	seen := false
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if lines.Text() == sign {
-			seen = true
-			_ = cmd.Process.Kill()
-		}
-	}
-	if err := cmd.Wait(); !seen {
-		t.Fatalf("it never came to %s: %v", sign, err)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strconv"
 	"testing"
 	"time"
 
@@ -27,22 +26,7 @@ func TestRebuildSurvivesKill(t *testing.T) {
 	want := hash(t, live)
 	resumed := 0
 	for _, signs := range []int{1, 3, 6} {
-		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), "CINELOG_TEST_REBUILD_IN="+uri)
-		cmd.Stderr = t.Output()
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if n, err := strconv.Atoi(lines.Text()); err == nil && n >= signs {
-				_ = cmd.Process.Kill()
-			}
-		}
-		_ = cmd.Wait() // it was killed
+		killAt(t, fmt.Sprint(signs), "CINELOG_TEST_REBUILD_IN="+uri)
 		if got := hash(t, openCatalog(t, uri)); got != want {
 			t.Fatalf("killed after %d batches: the rows are others", signs)
 		}
@@ -58,6 +42,31 @@ func TestRebuildSurvivesKill(t *testing.T) {
 	}
 	if resumed != 3 {
 		t.Errorf("%d rebuilds went on where one was cut off, want 3", resumed)
+	}
+}
+
+// killAt starts another process, which the environment tells what to do, and kills it when it gives a sign.
+func killAt(t *testing.T, sign string, env ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stderr = t.Output()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen := false
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if lines.Text() == sign {
+			seen = true
+			_ = cmd.Process.Kill()
+		}
+	}
+	if err := cmd.Wait(); !seen {
+		t.Fatalf("it never came to %s: %v", sign, err)
 	}
 }
 
