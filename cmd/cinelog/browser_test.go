@@ -29,7 +29,9 @@ func TestThePage(t *testing.T) {
 	// MPEG-4 part 2, so all of the long one must be encoded.
 	clip, long, asItIs := filepath.Join(dir, hostileTitle+".mp4"), filepath.Join(dir, "A long one.mp4"), filepath.Join(dir, "As it is.mp4")
 	convert(t, "-i", "file:"+sample, "-vf", "scale=640:360", "-preset", "ultrafast", "-g", "60", "file:"+clip)
-	convert(t, "-stream_loop", "99", "-i", "file:"+clip, "-c:v", "mpeg4", "-q:v", "8", "-c:a", "copy", "file:"+long)
+	short := filepath.Join(dir, "short.mp4")
+	convert(t, "-i", "file:"+clip, "-c:v", "mpeg4", "-q:v", "8", "-c:a", "copy", "file:"+short)
+	convert(t, "-stream_loop", "99", "-i", "file:"+short, "-c", "copy", "file:"+long)
 	convert(t, "-stream_loop", "14", "-i", "file:"+clip, "-c", "copy", "file:"+asItIs)
 	browser := startChromium(t)
 	server := serveForTest(t, filepath.Join(dir, "data")).url()
@@ -47,12 +49,16 @@ func TestThePage(t *testing.T) {
 	visit("everything can be done by keyboard", "/", (*tab).useKeyboard)
 	visit("the documentation of the API is there", "/docs", (*tab).readDocs)
 	visit("a source plays as it is, and can be had smaller later", "/", func(b *tab) { b.watchAsItIs(asItIs) })
-	visit("a dropped file plays while it is encoded", "/", func(b *tab) { b.watchWhileEncoding(long) })
-	visit("it asks once a second, and never unseen", "/", (*tab).askGently)
 	visit("captions of the file are shown", "/", func(b *tab) { b.readCaptions(clip) })
 	visit("another language can be chosen", "/", func(b *tab) { b.chooseLanguage(clip) })
+	visit("a dropped file plays while it is encoded", "/", func(b *tab) { b.watchWhileEncoding(long) })
 	deleteAll(t, server)
 	visit("it asks nothing while nothing is in work", "/", (*tab).restWhenIdle)
+
+	server = servePlaces(t, places{Data: filepath.Join(dir, "idle")}, roleAPI, roleRelay, roleProjector).url() // where videos stay in work
+	inWork := &realClient{t: t, client: &client{server: server}}
+	inWork.upload(inWork.create("In work"), clip)
+	visit("it asks once a second, and never unseen", "/", (*tab).askGently)
 }
 
 func (b *tab) chooseAndWatch(clip string) {

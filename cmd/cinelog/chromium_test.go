@@ -85,8 +85,8 @@ type tab struct {
 type request struct{ method, path string }
 
 // watchPlayer runs in every page before its own scripts: it keeps the player for the test to look at, and takes down
-// each of its errors, also those that it mends itself. That it waited for more is none: the encode may be slower than
-// the playback.
+// each of its errors, also those that it mends itself. Two are none: that it waited for more, since the encode may be slower
+// than the playback, and that it broke off a request of its own, since it was told to load something else.
 const watchPlayer = `(() => {
 	window.playerErrors = [];
 	window.playerUpdates = [];
@@ -96,7 +96,7 @@ const watchPlayer = `(() => {
 		Hls.prototype.attachMedia = function (...args) {
 			window.player = this;
 			this.on(Hls.Events.ERROR, (_, e) => {
-				if (e.fatal || e.details !== 'bufferStalledError') window.playerErrors.push(e.type + ' ' + e.details + (e.fatal ? ', fatal' : ''));
+				if (e.fatal || !['bufferStalledError', 'aborted'].includes(e.details)) window.playerErrors.push(e.type + ' ' + e.details + (e.fatal ? ', fatal' : ''));
 			});
 			this.on(Hls.Events.LEVEL_UPDATED, (_, e) => window.playerUpdates.push(e.details.live ? 'growing' : 'complete'));
 			return attach.apply(this, args);
