@@ -75,16 +75,13 @@ func serveBeside(t *testing.T, server string) string {
 // TestDASHPlaysInTheBrowser: both players begin at 0, change the quality, seek back, and come to the end.
 func TestDASHPlaysInTheBrowser(t *testing.T) {
 	ctx, dir := t.Context(), t.TempDir()
-	clip := filepath.Join(dir, "clip.mp4")
-	if err := makeSample(ctx, clip, 9); err != nil {
-		t.Fatal(err)
-	}
 	a := serveForTest(t, filepath.Join(dir, "data"))
 	srt, captioned := filepath.Join(dir, "a.srt"), filepath.Join(dir, "captioned.mkv")
 	if err := os.WriteFile(srt, []byte("1\n00:00:00,000 --> 00:00:05,000\nGrüße\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	convert(t, "-i", "file:"+clip, "-i", "file:"+srt, "-map", "0", "-map", "1", "-c:v", "copy", "-c:a", "copy", "-c:s", "subrip",
+	convert(t, "-f", "lavfi", "-i", "testsrc2=s=640x360:r=30:d=9", "-f", "lavfi", "-i", "sine=d=9", "-i", "file:"+srt, "-map", "0", "-map", "1", "-map", "2",
+		"-c:v", "libx264", "-preset", "ultrafast", "-g", "60", "-pix_fmt", "yuv420p", "-c:a", "aac", "-c:s", "subrip",
 		"-metadata:s:s:0", "language=ger", "file:"+captioned)
 	cl := &client{server: a.url()}
 	v, err := cl.upload(ctx, &console{out: t.Output(), err: t.Output()}, captioned, "DASH", nil, true)
@@ -113,7 +110,7 @@ func TestDASHPlaysInTheBrowser(t *testing.T) {
 			if languages := wait[[]string](b, "texts()"); len(languages) != 1 || languages[0] != "de" {
 				t.Errorf("it offers captions in %v", languages)
 			}
-			for _, height := range []int{240, 720} { // the lowest, the highest
+			for _, height := range []int{240, 360} { // the lowest, the highest
 				b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("choose(%d), undefined", height)))
 				b.waitFor(fmt.Sprintf("video.videoHeight === %d", height))
 			}

@@ -133,11 +133,7 @@ func TestManyProcesses(t *testing.T) {
 		m.start("relay,projector,analytics")
 	}
 	first, second := &client{server: apis[0].address(t)}, &client{server: apis[1].address(t)}
-	clip := filepath.Join(m.dir, "clip.mp4")
-	if err := makeSample(t.Context(), clip, 9); err != nil {
-		t.Fatal(err)
-	}
-	v, err := first.upload(t.Context(), &console{out: io.Discard, err: io.Discard}, clip, "Many machines", nil, true)
+	v, err := first.upload(t.Context(), &console{out: io.Discard, err: io.Discard}, m.clip(9, "640x360"), "Many machines", nil, true)
 	if err != nil {
 		t.Fatal(err)
 	}
