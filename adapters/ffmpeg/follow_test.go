@@ -296,7 +296,7 @@ func TestRealFilesAhead(t *testing.T) {
 	t.Parallel()
 	e := newEncoder(t, ffmpeg.Options{})
 	taken := 0
-	for _, f := range mediaFiles(t) {
+	for _, f := range shortFiles(t) {
 		if f.expectation == "refuse" {
 			continue
 		}

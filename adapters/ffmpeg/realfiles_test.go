@@ -20,12 +20,8 @@ import (
 func TestAcceptedRealFilesEncodeAsPlanned(t *testing.T) {
 	t.Parallel()
 	e := newEncoder(t, ffmpeg.Options{})
-	for _, f := range mediaFiles(t) {
-		switch {
-		case f.expectation != "accept":
-			continue
-		case f.seconds > 100 && f.seconds < 1000 && os.Getenv("CINELOG_LONG") == "": // what claims more, lies
-			t.Logf("left out, because it plays for %.0f s (CINELOG_LONG=1 takes it too): %s", f.seconds, f.name)
+	for _, f := range shortFiles(t) {
+		if f.expectation != "accept" {
 			continue
 		}
 		t.Run(f.name, func(t *testing.T) {

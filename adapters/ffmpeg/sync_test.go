@@ -20,7 +20,7 @@ func TestSoundAndPictureStayTogether(t *testing.T) {
 	e := newEncoder(t, ffmpeg.Options{})
 	const picture, sound = "color=black:s=320x180:r=25:d=9,drawbox=c=white:t=fill:enable='between(n,50,54)'",
 		"aevalsrc='if(between(t,2,2.2),sin(2*PI*1000*t),0)':s=44100:d=9"
-	x264 := []string{"-c:v", "libx264", "-bf", "3", "-g", "50", "-c:a", "aac"}
+	x264 := []string{"-c:v", "libx264", "-preset", "ultrafast", "-bf", "3", "-g", "50", "-c:a", "aac"}
 	for name, c := range map[string]struct {
 		file        string
 		before      []string // the picture

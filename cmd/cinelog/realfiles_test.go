@@ -115,8 +115,12 @@ func displayed(video string) (width, height int, rotated bool) {
 	return int(math.Round(w)), int(math.Round(h)), rotated
 }
 
-// mostSeconds is how long a file may play to be in the short run: every minute of 1080p takes about as long to encode.
-const mostSeconds = 15
+// mostSeconds is how long a file may play to be in the short run, and mostPixels how many pixels times seconds it may have, since
+// a second of 1080p takes about as many seconds of a CPU as there are rungs. adapters/ffmpeg tests the others, too.
+const (
+	mostSeconds = 15
+	mostPixels  = 8e6
+)
 
 // TestRealFiles sends files from phones, browsers, cameras, editors and vandals through a whole server. It is not
 // parallel, because it looks at all processes below this one.
@@ -125,12 +129,13 @@ func TestRealFiles(t *testing.T) {
 	if os.Getenv("CINELOG_LONG") == "" {
 		var left []string
 		files = slices.DeleteFunc(files, func(f realFile) bool {
-			if f.seconds > mostSeconds {
+			long := f.seconds > mostSeconds || f.seconds*float64(f.width*f.height) > mostPixels
+			if long {
 				left = append(left, f.name)
 			}
-			return f.seconds > mostSeconds
+			return long
 		})
-		t.Logf("left out, because they play longer than %d s (CINELOG_LONG=1 takes them too): %s", mostSeconds, strings.Join(left, ", "))
+		t.Logf("left out, because they take long (CINELOG_LONG=1 takes them too): %s", strings.Join(left, ", "))
 	}
 	adoptOrphans(t)
 	dir := t.TempDir()
@@ -153,7 +158,7 @@ func TestRealFiles(t *testing.T) {
 		}
 		cl.upload(id, filepath.Join(media, f.name))
 		if f.expectation == "refuse" {
-			eventually(t, 30*time.Second, func() string { return cl.pending(id) })
+			eventually(t, time.Minute, func() string { return cl.pending(id) })
 		}
 	}
 	for _, f := range files {
