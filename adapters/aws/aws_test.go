@@ -116,7 +116,7 @@ func wait[T any](tb testing.TB, c <-chan T) T {
 	select {
 	case v := <-c:
 		return v
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		tb.Fatal("waited in vain")
 		panic("unreachable")
 	}

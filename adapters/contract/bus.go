@@ -72,7 +72,7 @@ func MessageBus(
 }
 
 // soon is when a test gives up.
-const soon = 30 * time.Second
+const soon = time.Minute
 
 func (f BusFeatures) options() BusOptions {
 	return BusOptions{Lease: 30 * time.Second, MaxReceive: 10, Backoff: 10 * time.Millisecond}

@@ -66,7 +66,7 @@ func (a attack) run(t *testing.T, e *ffmpeg.Encoder) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	outcome, err := answered(t, e, path, 30*time.Second)
+	outcome, err := answered(t, e, path, time.Minute)
 	took := time.Since(began).Round(10 * time.Millisecond)
 	var failure *domain.Failure
 	switch refused := errors.As(err, &failure); {

@@ -33,7 +33,7 @@ func TestTheNextOwnerEndsWhatIsLeft(t *testing.T) {
 			close(foreignEnded)
 		}()
 
-		deadline := time.After(30 * time.Second)
+		deadline := time.After(time.Minute)
 		for waiting := true; waiting; {
 			newEncoder(t, ffmpeg.Options{Bubblewrap: cage, Owner: mine}) // again, until the process to be ended has begun
 			select {

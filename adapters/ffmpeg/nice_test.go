@@ -26,7 +26,7 @@ func TestWhatStandsBackDoes(t *testing.T) {
 	back := strconv.Itoa(min(19, before+ffmpeg.BesidePictures))
 	for _, cage := range []string{"", "-"} {
 		e := newEncoder(t, ffmpeg.Options{FFprobe: program, Bubblewrap: cage})
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		ended := make(chan error, 1)
 		go func() { ended <- e.Beside(ctx) }()
 		var session, terminal, group string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestRebuildSurvivesKill(t *testing.T) {
 	want := hash(t, live)
 	resumed := 0
 	for _, signs := range []int{1, 3, 6} {
-		killAt(t, fmt.Sprint(signs), "CINELOG_TEST_REBUILD_IN="+uri)
+		killAt(t, strconv.Itoa(signs), "CINELOG_TEST_REBUILD_IN="+uri)
 		if got := hash(t, openCatalog(t, uri)); got != want {
 			t.Fatalf("killed after %d batches: the rows are others", signs)
 		}

@@ -157,7 +157,7 @@ func freeze(t *testing.T, workers []*serverProcess, piece string, after time.Dur
 // waitStopped waits until all threads of a process that was sent SIGSTOP stand still.
 func waitStopped(t *testing.T, p *serverProcess) {
 	t.Helper()
-	eventually(t, 10*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 		if err != nil {
 			t.Fatal(err)

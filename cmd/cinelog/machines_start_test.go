@@ -95,7 +95,7 @@ func startsWrong(t *testing.T, binary string) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			args := slices.Concat([]string{"serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data")}, m.places, c.flags)
 			cmd := exec.CommandContext(ctx, m.binary, args...)

@@ -11,7 +11,7 @@ import (
 )
 
 // shared is the folder of what all tests of this process use, and none changes.
-var shared string //nolint:gochecknoglobals // what takes long to make is made once a process
+var shared string
 
 func TestMain(m *testing.M) {
 	os.Exit(inSharedFolder(m.Run))
@@ -27,7 +27,6 @@ func inSharedFolder(do func() int) int {
 	return do()
 }
 
-//nolint:gochecknoglobals // as shared
 var builtBinary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(shared, "cinelog")
 	cmd := exec.CommandContext(context.Background(), "go", "build", "-o", path, ".")

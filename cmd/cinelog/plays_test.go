@@ -56,7 +56,7 @@ func TestBeaconsSurviveKills(t *testing.T) {
 		api := p.address(t)
 		if run == 0 {
 			askAPI(t, "POST", api+"/v1/videos", `{"title":"A"}`, &video)
-			eventually(t, 20*time.Second, func() string { // the catalog is about to know the video
+			eventually(t, time.Minute, func() string { // the catalog is about to know the video
 				if err := sendBeacon(t.Context(), api, video.ID, uuid.NewString()); err != nil {
 					return err.Error()
 				}
@@ -102,7 +102,7 @@ func TestBeaconsSurviveKills(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got told
-		eventually(t, 20*time.Second, func() string {
+		eventually(t, time.Minute, func() string {
 			askAPI(t, "GET", api+"/v1/analytics/totals", "", &got)
 			if got.Views < len(views) {
 				return fmt.Sprintf("%d of %d views that were acknowledged are counted", got.Views, len(views))

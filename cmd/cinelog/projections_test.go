@@ -157,7 +157,7 @@ func TestAProjectionIsPaused(t *testing.T) {
 	cl := &client{server: a.url()}
 	cinelog(t, exitDone, "--data", dir, "projections", "pause", "catalog")
 	cinelog(t, exitDone, "--data", dir, "projections", "pause", projections.AnalyticsName)
-	time.Sleep(tick + time.Second) // a running server takes notice within this time
+	time.Sleep(5 * tick) // a running server takes notice within one; nothing says that it has
 	id := readyVideo(t, a.service.Log, "right")
 	eventually(t, time.Minute, func() string { return playableAndListed(t, cl, id, false) })
 	p := standing(t, dir)

@@ -100,7 +100,7 @@ func (cl *realClient) pending(id string) string {
 // from another read model than the status, which may be a moment ahead.
 func (cl *realClient) playable(v web.VideoAnswer) (wrong []string) {
 	cl.t.Helper()
-	for range 20 {
+	for range 1200 { // a minute
 		if wrong = cl.playlists(v); len(wrong) == 0 {
 			break
 		}
@@ -177,7 +177,7 @@ func (cl *realClient) aliveAndClean(t *testing.T, data string, watched *canaries
 	if found := verifyFinds(t.Context(), data); found != "" {
 		t.Errorf("verify: %s", found)
 	}
-	eventually(t, 5*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		if left := descendants(t, os.Getpid()); len(left) > 0 {
 			return fmt.Sprintf("left running: %v", left)
 		}

@@ -149,7 +149,7 @@ func TestWebhooksSurviveKills(t *testing.T) {
 		r.have(events)
 		var list struct{ Items []struct{ ID string } }
 		askAPI(t, "GET", api+"/v1/webhooks", "", &list)
-		eventually(t, 20*time.Second, func() string { // what is acknowledged is about to be written down
+		eventually(t, time.Minute, func() string { // what is acknowledged is about to be written down
 			var pending struct{ Items []any }
 			askAPI(t, "GET", api+"/v1/webhooks/"+list.Items[0].ID+"/deliveries?status=pending", "", &pending)
 			if len(pending.Items) > 0 {
@@ -222,7 +222,7 @@ func TestWebhooksCommand(t *testing.T) {
 	askAPI(t, "PATCH", api+"/v1/videos/"+v.ID, `{"title":"B"}`, nil)
 	askAPI(t, "DELETE", api+"/v1/videos/"+v.ID, ``, nil)
 	r.have(2)
-	eventually(t, 20*time.Second, func() string {
+	eventually(t, time.Minute, func() string {
 		if out := webhooks(exitDone, "deliveries", id, "--status", "delivered"); strings.Count(out, "delivered") != 2 ||
 			!strings.Contains(out, id+"-3") || !strings.Contains(out, "video.deleted.v1") {
 			return out
