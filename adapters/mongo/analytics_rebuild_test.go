@@ -43,7 +43,14 @@ func TestRebuildsOfFacts(t *testing.T) {
 		uri := newDatabase(t)
 		return contract.FactsPlace{
 			Rebuilds: 2,
-			Open:     func(t *testing.T) contract.RebuiltFacts { t.Helper(); return openAnalytics(t, uri) },
+			Open: func(t *testing.T) contract.RebuiltFacts {
+				t.Helper()
+				a, err := mongo.OpenAnalytics(t.Context(), patient(t, uri))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return a
+			},
 			Generations: func(t *testing.T) []string {
 				t.Helper()
 				return factGenerations(t, uri)

@@ -29,6 +29,7 @@ type DB struct {
 
 	keepSteps int64 // of each read model
 	tailBytes int   // of the newest commits, in memory
+	leaseLife time.Duration
 }
 
 const (
@@ -63,7 +64,7 @@ func Open(ctx context.Context, uri string, now func() time.Time) (*DB, error) {
 		SetReadConcern(readconcern.Majority()).
 		SetReadPreference(readpref.Primary()).
 		SetWriteConcern(&writeconcern.WriteConcern{W: "majority", Journal: &journaled})
-	d := &DB{db: client.Database(databaseName(uri), concerns), now: now, keepSteps: keepSteps, tailBytes: tailBytes}
+	d := &DB{db: client.Database(databaseName(uri), concerns), now: now, keepSteps: keepSteps, tailBytes: tailBytes, leaseLife: leaseLife}
 	if err := d.Ping(ctx); err != nil {
 		_ = d.Close() //nolint:contextcheck // nothing was begun, and ctx may have ended
 		return nil, fmt.Errorf("open MongoDB at %s: %w", strings.Join(o.Hosts, ","), err)

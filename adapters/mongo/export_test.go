@@ -2,6 +2,7 @@ package mongo
 
 import (
 	"context"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -75,6 +76,9 @@ func RebuildAndDie[R any](ctx context.Context, r *Rows[R], log projections.Log) 
 func OpenAnalyticsOf(ctx context.Context, d *DB, version int) (*Analytics, error) {
 	return openAnalytics(ctx, d, analyticsView().at(version))
 }
+
+// LeaseLife sets how long nothing need be heard of who holds a lease.
+func LeaseLife(d *DB, life time.Duration) { d.leaseLife = life }
 
 // TailBytes sets how many bytes of the newest commits a log keeps that is opened from now on.
 func TailBytes(d *DB, n int) { d.tailBytes = n }

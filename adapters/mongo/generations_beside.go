@@ -41,17 +41,21 @@ func (gs *generations) beside(
 	if err != nil {
 		return err
 	}
+	failed := func(err error) error {
+		if cause := context.Cause(ctx); cause != nil && err != nil {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+		if err != nil {
+			err = fmt.Errorf("rebuild %s: %w", gs.name, err)
+		}
+		return err
+	}
 	next, err := gs.next(ctx, why, o, live)
 	if err != nil {
-		return fmt.Errorf("rebuild %s: %w", gs.name, err)
+		return failed(err)
 	}
 	switched, err := build(ctx, live, next)
-	if cause := context.Cause(ctx); cause != nil && err != nil {
-		err = fmt.Errorf("%w: %w", cause, err)
-	}
-	if err != nil {
-		err = fmt.Errorf("rebuild %s: %w", gs.name, err)
-	}
+	err = failed(err)
 	switch {
 	case !switched:
 		return errors.Join(err, gs.dropBuild(ctx, why, o, next))

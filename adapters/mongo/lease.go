@@ -24,12 +24,11 @@ type leaseDoc struct {
 	Ended bool   `bson:"ended"`
 }
 
-// A holder says once in a leaseBeat that it lives. Whoever hears nothing of it for a leaseLife takes it for dead; before that,
-// after a leaseSure, it does so itself. All is long beside what a busy database takes for an answer.
+// A holder says once in a leaseBeat that it lives. Whoever hears nothing of it for a leaseLife takes it for dead, and two beats
+// before that it does so itself. Both are long beside what a busy database takes for an answer.
 const (
 	leaseBeat = time.Second
 	leaseLife = 10 * time.Second
-	leaseSure = leaseLife - 2*leaseBeat
 )
 
 // lease takes a lease. ErrConflict: somebody else has it. The context that it returns ends with the lease; release ends
@@ -41,7 +40,7 @@ func (d *DB) lease(ctx context.Context, name string) (held context.Context, rele
 	if err != nil {
 		return nil, nil, err
 	}
-	for waited := time.Duration(0); newest.Epoch > 0 && !newest.Ended && waited < leaseLife; waited += leaseBeat / 4 {
+	for waited := time.Duration(0); newest.Epoch > 0 && !newest.Ended && waited < d.leaseLife; waited += leaseBeat / 4 {
 		if err := sleep(ctx, leaseBeat/4); err != nil {
 			return nil, nil, err
 		}
@@ -76,26 +75,26 @@ func (d *DB) lease(ctx context.Context, name string) (held context.Context, rele
 	return held, func() {
 		cancel(nil)
 		<-stopped
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseLife)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.leaseLife)
 		defer cancel()
 		// Where this fails the next one has to watch for a while.
 		_, _ = meta.UpdateOne(ctx, bson.D{{Key: "_id", Value: mine.ID}}, bson.D{{Key: "$set", Value: bson.D{{Key: "ended", Value: true}}}})
 	}, nil
 }
 
-// stayAlive says that a holder lives, again and again until ctx ends. It returns an error when that did not arrive for a
-// leaseSure, and when say finds out that somebody else is the holder (ErrConflict).
+// stayAlive says that a holder lives, again and again until ctx ends. It returns an error when that did not arrive for so long
+// that others may soon take it for dead, and when say finds out that somebody else is the holder (ErrConflict).
 func (d *DB) stayAlive(ctx context.Context, say func(context.Context) error) error {
-	said := d.now()
+	said, sure := d.now(), d.leaseLife-2*leaseBeat
 	for sleep(ctx, leaseBeat) == nil {
 		sent := d.now()
-		try, stop := context.WithTimeout(ctx, leaseSure/2-leaseBeat) // so that there is another one, where a connection hangs
+		try, stop := context.WithTimeout(ctx, sure/2-leaseBeat) // so that there is another one, where a connection hangs
 		err := say(try)
 		stop()
 		switch {
 		case err == nil:
 			said = sent
-		case errors.Is(err, domain.ErrConflict), d.now().Sub(said) >= leaseSure:
+		case errors.Is(err, domain.ErrConflict), d.now().Sub(said) >= sure:
 			return err
 		}
 	}

@@ -59,6 +59,14 @@ func connect(t testing.TB, uri string) *mongo.DB {
 	return db
 }
 
+// patient is connect where no holder of a lease dies: on a busy machine nothing may be heard of one for long.
+func patient(t testing.TB, uri string) *mongo.DB {
+	t.Helper()
+	db := connect(t, uri)
+	mongo.LeaseLife(db, time.Minute)
+	return db
+}
+
 func closeAtEnd(t testing.TB, c interface{ Close() error }) {
 	t.Helper()
 	t.Cleanup(func() {

@@ -96,7 +96,7 @@ func (p *Places) Hold(ctx context.Context, group, video string) (context.Context
 	if err != nil {
 		return nil, nil, err
 	}
-	for waited := time.Duration(0); newest.Holder != "" && waited < leaseLife; waited += leaseBeat / 4 {
+	for waited := time.Duration(0); newest.Holder != "" && waited < p.db.leaseLife; waited += leaseBeat / 4 {
 		if err := sleep(ctx, leaseBeat/4); err != nil {
 			return nil, nil, err
 		}
@@ -142,7 +142,7 @@ func (p *Places) Hold(ctx context.Context, group, video string) (context.Context
 	return held, func() {
 		cancel()
 		<-stopped
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseLife)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.db.leaseLife)
 		defer cancel()
 		// Where this fails the next one has to watch for a while.
 		_, _ = p.change(ctx, which, bson.D{{Key: "holder", Value: ""}})

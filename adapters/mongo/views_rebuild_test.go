@@ -135,7 +135,11 @@ func TestRebuilds(t *testing.T) {
 		return contract.RebuildPlace{
 			Open: func(t *testing.T) contract.RebuiltCatalog {
 				t.Helper()
-				return openCatalog(t, uri)
+				c, err := mongo.OpenCatalog(t.Context(), patient(t, uri))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return c
 			},
 			Generations: func(t *testing.T) []string {
 				t.Helper()
