@@ -80,55 +80,55 @@ func EncodeEvent(e Event) (eventType string, data []byte, err error) {
 }
 
 // DecodeEvent reads an event of any version that was ever written. Fields that it does not know are ignored, so that
-// an older program can run beside a newer one.
-func DecodeEvent(eventType string, data []byte) (Event, error) {
+// an older program can run beside a newer one. What it returns may share the memory of a text that it is given.
+func DecodeEvent[JSON ~string | ~[]byte](eventType string, data JSON) (Event, error) {
 	switch eventType {
 	case "video.created.v1":
-		return decode[VideoCreated](eventType, data)
+		return decode[VideoCreated](eventType, []byte(data))
 	case "video.details_changed.v1":
-		return decode[VideoDetailsChanged](eventType, data)
+		return decode[VideoDetailsChanged](eventType, []byte(data))
 	case "video.playback_policy_changed.v1":
-		return decode[PlaybackPolicyChanged](eventType, data)
+		return decode[PlaybackPolicyChanged](eventType, []byte(data))
 	case "video.uploaded.v1":
-		return decode[VideoUploaded](eventType, data)
+		return decode[VideoUploaded](eventType, []byte(data))
 	case "video.transcode_requested.v1":
-		return decode[TranscodeRequested](eventType, data)
+		return decode[TranscodeRequested](eventType, []byte(data))
 	case "video.source_inspected.v1":
-		return decode[SourceInspected](eventType, data)
+		return decode[SourceInspected](eventType, []byte(data))
 	case "video.source_rejected.v1":
-		return decode[SourceRejected](eventType, data)
+		return decode[SourceRejected](eventType, []byte(data))
 	case "video.transcode_planned.v1":
-		return decode[TranscodePlanned](eventType, data)
+		return decode[TranscodePlanned](eventType, []byte(data))
 	case "video.chunk_transcoded.v1":
-		return decodeExact(eventType, data, decodeChunk)
+		return decodeExact(eventType, string(data), decodeChunk)
 	case "video.source_remuxed.v1":
-		return decodeExact(eventType, data, decodeRemuxed)
+		return decodeExact(eventType, string(data), decodeRemuxed)
 	case "video.audio_transcoded.v1", "video.audio_transcoded.v2":
-		return decodeExact(eventType, data, decodeAudio)
+		return decodeExact(eventType, string(data), decodeAudio)
 	case "video.audio_left_out.v1":
-		return decode[AudioLeftOut](eventType, data)
+		return decode[AudioLeftOut](eventType, []byte(data))
 	case "video.poster_produced.v1":
-		return decode[PosterProduced](eventType, data)
+		return decode[PosterProduced](eventType, []byte(data))
 	case "video.storyboard_produced.v1":
-		return decode[StoryboardProduced](eventType, data)
+		return decode[StoryboardProduced](eventType, []byte(data))
 	case "video.preview_produced.v1":
-		return decode[PreviewProduced](eventType, data)
+		return decode[PreviewProduced](eventType, []byte(data))
 	case "video.rendition_produced.v1":
-		return decodeExact(eventType, data, decodeRendition)
+		return decodeExact(eventType, string(data), decodeRendition)
 	case "video.transcode_failed.v1":
-		return decode[TranscodeFailed](eventType, data)
+		return decode[TranscodeFailed](eventType, []byte(data))
 	case "video.published.v1":
-		return decode[VideoPublished](eventType, data)
+		return decode[VideoPublished](eventType, []byte(data))
 	case "video.unpublished.v1":
-		return decode[VideoUnpublished](eventType, data)
+		return decode[VideoUnpublished](eventType, []byte(data))
 	case "video.caption_added.v1":
-		return decode[CaptionAdded](eventType, data)
+		return decode[CaptionAdded](eventType, []byte(data))
 	case "video.caption_removed.v1":
-		return decode[CaptionRemoved](eventType, data)
+		return decode[CaptionRemoved](eventType, []byte(data))
 	case "video.deleted.v1":
-		return decode[VideoDeleted](eventType, data)
+		return decode[VideoDeleted](eventType, []byte(data))
 	case "video.erased.v1":
-		return decode[VideoErased](eventType, data)
+		return decode[VideoErased](eventType, []byte(data))
 	}
 	return nil, fmt.Errorf("%w: %q", ErrUnknownEvent, eventType)
 }

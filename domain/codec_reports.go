@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -12,7 +11,7 @@ import (
 // different is left to encoding/json, which takes about eight times as long.
 
 // decodeChunk reads a ChunkTranscoded; ok is false when it must be read by encoding/json.
-func decodeChunk(data []byte) (e ChunkTranscoded, ok bool) {
+func decodeChunk(data string) (e ChunkTranscoded, ok bool) {
 	r := readExactly(data)
 	r.literal(`{"attempt":`)
 	e.Attempt = int(r.integer())
@@ -36,7 +35,7 @@ func decodeChunk(data []byte) (e ChunkTranscoded, ok bool) {
 }
 
 // decodeAudio reads an AudioTranscoded; ok is false when it must be read by encoding/json.
-func decodeAudio(data []byte) (e AudioTranscoded, ok bool) {
+func decodeAudio(data string) (e AudioTranscoded, ok bool) {
 	r := readExactly(data)
 	r.literal(`{"attempt":`)
 	e.Attempt = int(r.integer())
@@ -62,14 +61,14 @@ func decodeAudio(data []byte) (e AudioTranscoded, ok bool) {
 }
 
 // decodeRemuxed reads a SourceRemuxed, which is written as an AudioTranscoded of the first track is.
-func decodeRemuxed(data []byte) (e SourceRemuxed, ok bool) {
+func decodeRemuxed(data string) (e SourceRemuxed, ok bool) {
 	a, ok := decodeAudio(data)
 	return SourceRemuxed{Attempt: a.Attempt, Part: a.Part, Init: a.Init, Codecs: a.Codecs, Segments: a.Segments, Final: a.Final}, ok
 }
 
 // decodeRendition reads a RenditionProduced; ok is false when it must be read by encoding/json.
-func decodeRendition(data []byte) (e RenditionProduced, ok bool) {
-	r := readExactly(data)
+func decodeRendition(data string) (e RenditionProduced, ok bool) {
+	r := readExactly(strings.Clone(data)) // read models keep its texts, and need not keep all of a commit for them
 	r.literal(`{"attempt":`)
 	e.Attempt = int(r.integer())
 	r.literal(`,"name":`)
@@ -98,7 +97,7 @@ func decodeRendition(data []byte) (e RenditionProduced, ok bool) {
 
 // DecodeMeta reads a Meta, of which every commit has one.
 func DecodeMeta(data []byte) (m Meta, err error) {
-	r := readExactly(data)
+	r := readExactly(string(data))
 	first := true
 	field := func(key string, to *string) { // each may be left out
 		rest := r.rest
@@ -133,19 +132,20 @@ type exactReader struct {
 	other bool
 }
 
-func readExactly(data []byte) exactReader {
+func readExactly(data string) exactReader {
 	if !plain(data) {
 		return exactReader{other: true}
 	}
-	return exactReader{rest: string(data)}
+	return exactReader{rest: data}
 }
 
 // plain says that there are nothing but printable ASCII characters and no backslash, so that every text ends at the
 // next quote and means what it says. It looks at eight bytes at a time.
-func plain(data []byte) bool {
+func plain(data string) bool {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
 	for ; len(data) >= 8; data = data[8:] {
-		x := binary.LittleEndian.Uint64(data)
+		x := uint64(data[0]) | uint64(data[1])<<8 | uint64(data[2])<<16 | uint64(data[3])<<24 |
+			uint64(data[4])<<32 | uint64(data[5])<<40 | uint64(data[6])<<48 | uint64(data[7])<<56
 		below := x - ones*' '           // sets the high bit of a byte below ' '
 		del := x + ones                 // or of DEL
 		slash := (x ^ ones*'\\') - ones // or of a byte that is a backslash
@@ -153,8 +153,8 @@ func plain(data []byte) bool {
 			return false
 		}
 	}
-	for _, c := range data {
-		if c < ' ' || c > '~' || c == '\\' {
+	for i := range len(data) {
+		if c := data[i]; c < ' ' || c > '~' || c == '\\' {
 			return false
 		}
 	}
@@ -274,9 +274,9 @@ func list[T any](r *exactReader, usually int, element func() T) []T {
 }
 
 // decodeExact reads an event by hand, or else by encoding/json.
-func decodeExact[E Event](eventType string, data []byte, byHand func([]byte) (E, bool)) (Event, error) {
+func decodeExact[E Event](eventType, data string, byHand func(string) (E, bool)) (Event, error) {
 	if e, ok := byHand(data); ok {
 		return e, nil
 	}
-	return decode[E](eventType, data)
+	return decode[E](eventType, []byte(data))
 }

@@ -48,7 +48,7 @@ func (r *LogReader) EachCommit(ctx context.Context, after domain.Position, limit
 	return nil
 }
 
-// stored is the row to the byte; its data belongs to the driver.
+// stored is the row to the byte.
 func (r commitRow) stored(id string, hash []byte) (domain.StoredCommit, error) {
 	c := domain.StoredCommit{First: r.position, Hash: hash, Commit: domain.Commit{
 		ID: id, Stream: r.stream, Expected: r.version - 1, Time: time.UnixMicro(r.time).UTC(),
@@ -63,7 +63,7 @@ func (r commitRow) stored(id string, hash []byte) (domain.StoredCommit, error) {
 	}
 	c.Events = make([]domain.EncodedEvent, len(stored))
 	for i, s := range stored {
-		c.Events[i] = domain.EncodedEvent{Type: s.Type, Data: s.Data}
+		c.Events[i] = domain.EncodedEvent{Type: s.Type, Data: []byte(s.Data)}
 	}
 	return c, nil
 }

@@ -1,19 +1,20 @@
 package sqlite
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cinelog/cinelog/domain"
 )
 
-// The columns that a row of events is made of.
-const commitColumns = "SELECT position, events, stream, version, time, meta, body FROM commits "
+// The columns that a row of events is made of. A body is taken as text, since the driver copies a text once, and what is decoded
+// may share it.
+const commitColumns = "SELECT position, events, stream, version, time, meta, CAST(body AS TEXT) FROM commits "
 
 func newLogReader(ctx context.Context, db *sql.DB) (*LogReader, error) {
 	r := &LogReader{db: db}
@@ -135,20 +136,30 @@ func (r *LogReader) read(ctx context.Context, limit int, keep func(domain.Record
 	return out, unavailable(rows.Err())
 }
 
-// commitRow is a row of the table commits. meta and body belong to the driver until the next row.
+// commitRow is a row of the table commits. meta belongs to the driver until the next row.
 type commitRow struct {
-	position   domain.Position
-	events     int
-	stream     string
-	version    int
-	time       int64
-	meta, body sql.RawBytes
+	position domain.Position
+	events   int
+	stream   string
+	version  int
+	time     int64
+	meta     sql.RawBytes
+	body     string
 }
 
 // storedEvent is an element of a body.
 type storedEvent struct {
-	Type string          `json:"type"`
-	Data json.RawMessage `json:"data"`
+	Type string     `json:"type"`
+	Data storedData `json:"data"`
+}
+
+// storedData is JSON as it stands.
+type storedData string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *storedData) UnmarshalJSON(b []byte) error {
+	*d = storedData(b)
+	return nil
 }
 
 // decode adds the events of the row that keep allows to out; only those are decoded in full.
@@ -177,23 +188,23 @@ func (r commitRow) decode(out []domain.Recorded, keep func(domain.Recorded) bool
 
 // decodeBody takes apart what encodeBody put together: it cuts the data out where encodeBody put it, as parsing JSON is
 // most of the time that reading takes, and the event's own decoding parses the data anyway.
-func decodeBody(body []byte, events int) ([]storedEvent, error) {
+func decodeBody(body string, events int) ([]storedEvent, error) {
 	if stored, ok := cutBody(body, events); ok {
 		return stored, nil
 	}
 	var stored []storedEvent
-	err := json.Unmarshal(body, &stored)
+	err := json.Unmarshal([]byte(body), &stored)
 	return stored, err
 }
 
-func cutBody(body []byte, events int) (stored []storedEvent, ok bool) {
+func cutBody(body string, events int) (stored []storedEvent, ok bool) {
 	stored = make([]storedEvent, 0, events)
 	for before := `[{"type":"`; ; before = `},{"type":"` {
-		rest, ok := bytes.CutPrefix(body, []byte(before))
+		rest, ok := strings.CutPrefix(body, before)
 		if !ok {
-			return stored, string(body) == `}]` && len(stored) == events
+			return stored, body == `}]` && len(stored) == events
 		}
-		eventType, rest, ok := bytes.Cut(rest, []byte(`","data":`))
+		eventType, rest, ok := strings.Cut(rest, `","data":`)
 		if !ok {
 			return nil, false
 		}
@@ -204,13 +215,13 @@ func cutBody(body []byte, events int) (stored []storedEvent, ok bool) {
 		if end < 0 {
 			return nil, false
 		}
-		stored = append(stored, storedEvent{Type: string(eventType), Data: rest[:end]})
+		stored = append(stored, storedEvent{Type: eventType, Data: storedData(rest[:end])})
 		body = rest[end:]
 	}
 }
 
 // endOfObject returns how long the JSON object is that b begins with. Where b is no JSON it may be wrong by anything.
-func endOfObject(b []byte) int {
+func endOfObject(b string) int {
 	depth := 0
 	for i := 0; i < len(b); i++ {
 		switch b[i] {
@@ -228,13 +239,13 @@ func endOfObject(b []byte) int {
 }
 
 // endOfString returns where the JSON string ends that b begins in: after its closing quote.
-func endOfString(b []byte) int {
+func endOfString(b string) int {
 	for i := 0; i < len(b); {
-		quote := bytes.IndexByte(b[i:], '"')
+		quote := strings.IndexByte(b[i:], '"')
 		if quote < 0 {
 			break
 		}
-		escape := bytes.IndexByte(b[i:i+quote], '\\')
+		escape := strings.IndexByte(b[i:i+quote], '\\')
 		if escape < 0 {
 			return i + quote + 1
 		}

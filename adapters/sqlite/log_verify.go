@@ -75,7 +75,7 @@ func (r *LogReader) integrity(ctx context.Context) ([]string, error) {
 func (r commitRow) follow(check *domain.ChainCheck, id string, hash []byte) {
 	var broken []string
 	var stored []storedEvent
-	if err := json.Unmarshal(r.body, &stored); err != nil {
+	if err := json.Unmarshal([]byte(r.body), &stored); err != nil {
 		broken = append(broken, "the body is not JSON: "+err.Error())
 	}
 	commit := domain.Commit{ID: id, Stream: r.stream, Expected: r.version - 1, Time: time.UnixMicro(r.time)}
@@ -84,7 +84,7 @@ func (r commitRow) follow(check *domain.ChainCheck, id string, hash []byte) {
 	}
 	events := make([]domain.EncodedEvent, len(stored))
 	for i, s := range stored {
-		events[i] = domain.EncodedEvent{Type: s.Type, Data: s.Data}
+		events[i] = domain.EncodedEvent{Type: s.Type, Data: []byte(s.Data)}
 	}
 	check.Follow(domain.StoredCommit{First: r.position, Commit: commit, Events: events, Hash: hash},
 		r.position+domain.Position(r.events)-1, r.version+r.events-1, broken...)
