@@ -105,7 +105,7 @@ func (e *Encoder) firstSeconds(ctx context.Context, path string, f *following) e
 			return nil // it is whole
 		}
 		p, err := e.readHeaders(ctx, path)
-		if err != nil {
+		if err != nil || p.unheard {
 			continue // not all of the header is there, or it is not a video: that is said later
 		}
 		t, err := e.listPackets(ctx, process{input: path}, p)

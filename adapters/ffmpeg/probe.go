@@ -48,6 +48,7 @@ type probe struct {
 	video     stream
 	audio     []stream // what players begin with first
 	captions  []stream
+	unheard   bool // there is a track of sound of which no more than its codec was found
 	chapters  []chapter
 }
 
@@ -78,6 +79,18 @@ func (e *Encoder) readHeaders(ctx context.Context, path string) (probe, error) {
 	if err != nil {
 		return probe{}, err
 	}
+	p, err := e.askHeaders(ctx, path, c)
+	if err == nil && p.unheard {
+		p, err = e.askHeaders(ctx, path, c, "-analyzeduration", "1000000000000", "-probesize", strconv.Itoa(maxUnheard))
+	}
+	return p, err
+}
+
+// maxUnheard is how many bytes are searched for the first sound of a track that a container without a header names (MPEG-TS):
+// usually it comes within 5 s. ffprobe has them in memory.
+const maxUnheard = 64 << 20
+
+func (e *Encoder) askHeaders(ctx context.Context, path string, c container, options ...string) (probe, error) {
 	p := probe{container: c}
 	var doc struct {
 		Streams  []stream  `json:"streams"`
@@ -88,7 +101,7 @@ func (e *Encoder) readHeaders(ctx context.Context, path string) (probe, error) {
 		} `json:"format"`
 	}
 	var out bytes.Buffer
-	args := append([]string{"-v", "error"}, e.inputArgs(c)...)
+	args := slices.Concat([]string{"-v", "error"}, options, e.inputArgs(c))
 	args = append(args, "-show_streams", "-show_chapters", "-show_entries", "format=start_time,duration", "-of", "json", "-o", "pipe:3", inputMark)
 	res, err := e.run(ctx, process{program: e.ffprobe, input: path, args: args, outputs: []func(io.Reader) error{
 		func(r io.Reader) error {
@@ -123,6 +136,8 @@ func (p *probe) choose(streams []stream) error {
 		switch {
 		case s.Type == "audio" && allowed(audioDecoders, s.Codec) && s.Channels > 0:
 			p.audio = append(p.audio, *s)
+		case s.Type == "audio" && allowed(audioDecoders, s.Codec):
+			p.unheard = true
 		case s.Type == "subtitle" && allowed(textDecoders, s.Codec) && len(p.captions) < domain.MaxCaptions:
 			p.captions = append(p.captions, *s)
 		case s.Type != "video" || s.Disposition["attached_pic"] == 1:

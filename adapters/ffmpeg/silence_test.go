@@ -32,6 +32,7 @@ func TestLongSilencesTakeNoMemory(t *testing.T) {
 		again        string // when it is heard again
 	}{
 		"before it, mkv": {"a.mkv", "3000", "0", "3000"},
+		"before it, ts":  {"b.ts", "3000", "0", "3000"},
 		"within it, mp4": {"a.mp4", "0", "2999*48000", "2999.981"},
 		"within it, ts":  {"a.ts", "0", "2999*90000", "2999.981"},
 	} {

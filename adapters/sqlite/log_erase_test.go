@@ -15,7 +15,7 @@ import (
 func TestNothingIsLeftOfErasedTexts(t *testing.T) {
 	t.Parallel()
 	const videos = 100
-	dir, random := t.TempDir(), rand.New(rand.NewPCG(1, 2)) //nolint:gosec // no secret
+	dir, random := t.TempDir(), rand.New(rand.NewPCG(1, 2))
 	log, err := sqlite.OpenLog(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
