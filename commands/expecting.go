@@ -21,19 +21,32 @@ type expectation struct {
 
 var errOtherwise = errors.New("the source did not go on as it began")
 
-// guess makes something of what is expected. It is there, or will not be, when there is no more to wait for.
-func (f *foresight) guess(ctx context.Context, w *Worker, path string, first func(context.Context, *Worker, expectation) error) *sync.WaitGroup {
-	var made sync.WaitGroup
-	made.Go(func() {
-		err := f.expect(ctx, w, path, first)
+// guess is the work on what is expected. Its task is marked until it ends, so that no worker comes between it and whoever
+// goes on with it.
+type guess struct {
+	sync.WaitGroup
+
+	unmark func()
+}
+
+// end returns when the work is done. It may be called more than once.
+func (g *guess) end() {
+	g.Wait()
+	g.unmark()
+}
+
+func (f *foresight) guess(ctx context.Context, w *Worker, path string, t Task, first func(context.Context, *Worker, Task, expectation) error) *guess {
+	g := &guess{unmark: f.mark(t)}
+	g.Go(func() {
+		err := f.expect(ctx, w, path, t, first)
 		if err != nil && !errors.Is(err, ErrNotAhead) && ctx.Err() == nil {
 			w.Log.DebugContext(ctx, "what was expected of an upload is of no use", "video", string(f.video), "reason", err)
 		}
 	})
-	return &made
+	return g
 }
 
-func (f *foresight) expect(ctx context.Context, w *Worker, path string, first func(context.Context, *Worker, expectation) error) error {
+func (f *foresight) expect(ctx context.Context, w *Worker, path string, t Task, first func(context.Context, *Worker, Task, expectation) error) error {
 	source, err := f.ahead.Encoder.Foresee(ctx, path)
 	if err != nil {
 		return err
@@ -46,13 +59,11 @@ func (f *foresight) expect(ctx context.Context, w *Worker, path string, first fu
 	if plan.Remuxed() != nil || len(plan.Chunks) < 2 || f.over() {
 		return nil
 	}
-	return first(ctx, w, expectation{path, source, plan})
+	return first(ctx, w, t, expectation{path, source, plan})
 }
 
 // firstChunk encodes the first chunk.
-func (f *foresight) firstChunk(ctx context.Context, w *Worker, x expectation) error {
-	t := Task{Kind: TaskChunk, Video: f.video, Attempt: f.attempt}
-	defer f.mark(t)()
+func (f *foresight) firstChunk(ctx context.Context, w *Worker, t Task, x expectation) error {
 	release, err := w.slot(ctx, true)
 	if err != nil {
 		return err
@@ -73,12 +84,10 @@ func (f *foresight) firstChunk(ctx context.Context, w *Worker, x expectation) er
 }
 
 // firstSound encodes the first segments of the sound that players begin with. The encode of all of it leaves them out then.
-func (f *foresight) firstSound(ctx context.Context, w *Worker, x expectation) error {
+func (f *foresight) firstSound(ctx context.Context, w *Worker, t Task, x expectation) error {
 	if x.plan.Audio == nil {
 		return nil
 	}
-	t := Task{Kind: TaskAudio, Video: f.video, Attempt: f.attempt}
-	defer f.mark(t)()
 	out, err := newStoring(f, t, domain.AudioName(0))
 	if err != nil {
 		return err

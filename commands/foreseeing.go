@@ -54,10 +54,10 @@ func (f *foresight) appended(p domain.Position) {
 }
 
 func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
-	seen, heard := f.guess(ctx, w, path, f.firstChunk), f.guess(ctx, w, path, f.firstSound)
-	defer seen.Wait()
-	defer heard.Wait()
-	if err := f.piece(ctx, w, Task{Kind: TaskInspect, Video: f.video, Attempt: f.attempt}); err != nil {
+	chunk, sound := f.guess(ctx, w, path, f.task(TaskChunk), f.firstChunk), f.guess(ctx, w, path, f.task(TaskAudio), f.firstSound)
+	defer chunk.end()
+	defer sound.end()
+	if err := f.piece(ctx, w, f.task(TaskInspect), nil); err != nil {
 		return err
 	}
 	if f.over() {
@@ -81,6 +81,7 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 	}
 	var tracks sync.WaitGroup
 	defer tracks.Wait()
+	defer chunk.end() // the sound may last
 	var chunks []Task
 	for _, t := range pieces(v, domain.TranscodePlanned{Attempt: f.attempt, Plan: *v.Run.Plan}) {
 		awaited := t.Priority == PriorityFirst
@@ -90,12 +91,8 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 			if !awaited {
 				continue // a further track of sound
 			}
-			tracks.Go(func() {
-				if t.Kind == TaskAudio {
-					heard.Wait()
-				}
-				_ = f.piece(ctx, w, t) // whatever it was: it is done again when the source is there
-			})
+			begun := map[TaskKind]*guess{TaskAudio: sound}[t.Kind]
+			tracks.Go(func() { _ = f.piece(ctx, w, t, begun) }) // whatever it was: it is done again when the source is there
 		case TaskChunk:
 			chunks = append(chunks, t)
 		}
@@ -109,10 +106,8 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 		if err != nil || f.over() { // the workers take over, all of them
 			return err
 		}
-		if t.Chunk == 0 {
-			seen.Wait()
-		}
-		if err := f.piece(ctx, w, t); err != nil && !errors.Is(err, domain.ErrSuperseded) {
+		begun := map[int]*guess{0: chunk}[t.Chunk]
+		if err := f.piece(ctx, w, t, begun); err != nil && !errors.Is(err, domain.ErrSuperseded) {
 			return err
 		}
 	}
@@ -131,9 +126,19 @@ func unmeasured(events []domain.Event) []domain.Event {
 	return events
 }
 
-// piece does one task.
-func (f *foresight) piece(ctx context.Context, w *Worker, t Task) error {
-	defer f.mark(t)()
+// task is the first of its kind.
+func (f *foresight) task(kind TaskKind) Task {
+	return Task{Kind: kind, Video: f.video, Attempt: f.attempt}
+}
+
+// piece does one task, after what a guess made of it.
+func (f *foresight) piece(ctx context.Context, w *Worker, t Task, begun *guess) error {
+	if begun == nil {
+		defer f.mark(t)()
+	} else {
+		defer begun.end()
+		begun.Wait()
+	}
 	return w.do(ctx, t)
 }
 
@@ -141,10 +146,10 @@ func (f *foresight) piece(ctx context.Context, w *Worker, t Task) error {
 func (f *foresight) mark(t Task) (done func()) {
 	working := make(chan struct{})
 	f.ahead.Worker.ahead.Store(t, working)
-	return func() {
+	return sync.OnceFunc(func() {
 		f.ahead.Worker.ahead.Delete(t)
 		close(working)
-	}
+	})
 }
 
 // over says that the upload has come to its end, one way or the other.

@@ -8,35 +8,43 @@ import (
 	"github.com/cinelog/cinelog/domain"
 )
 
-// slot waits for a free place to encode a chunk. Who is to be quick then takes all other places that are free too,
-// without waiting for more, so that nothing begins beside it: somebody waits for it, and nobody for the others.
+// slot waits for a free place to encode a chunk. Who is to be quick has places of its own, as many, so that it begins at once
+// beside what is at work, which stands back; and it takes all other places that are free, so that no more begins beside it:
+// somebody waits for it, and nobody for the others. They go on before the next one that is quick takes their places.
 //
 // Sound takes no place. It needs a part of one CPU for a part of the time, and the first chunk cannot be played
 // without it.
 func (w *Worker) slot(ctx context.Context, quick bool) (release func(), err error) {
 	w.once.Do(w.makeSlots)
+	own, others := w.slots, 0
+	if quick {
+		own = w.quick
+	}
 	select {
-	case w.slots <- struct{}{}:
+	case own <- struct{}{}:
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	taken := 1
 	for quick {
 		select {
 		case w.slots <- struct{}{}:
-			taken++
+			others++
 		default:
 			quick = false
 		}
 	}
 	return func() {
-		for range taken {
+		<-own
+		for range others {
 			<-w.slots
 		}
 	}, nil
 }
 
-func (w *Worker) makeSlots() { w.slots = make(chan struct{}, cmp.Or(max(0, w.Slots), w.cpus())) }
+func (w *Worker) makeSlots() {
+	n := cmp.Or(max(0, w.Slots), w.cpus())
+	w.slots, w.quick = make(chan struct{}, n), make(chan struct{}, n)
+}
 
 // share says how many CPUs are there for a chunk, as ChunkJob.Threads puts it. More threads than CPUs cost time (5 to
 // 10 % with two for each), so where all places are taken each chunk gets its part. But the first chunk runs alone, and

@@ -80,6 +80,48 @@ func TestTheFirstChunkRunsAloneWithTheSound(t *testing.T) {
 	})
 }
 
+// Whoever waits for a first chunk does not wait for later ones of another video to end, nor do these wait for ever.
+func TestAFirstChunkBeginsBesideLaterOnes(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipeline(t)
+		p.encoder.Source = domain.SourceInfo{Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: 60, Frames: 1500}
+		w := &atWork{there: map[commands.TaskKind][]int{}, gates: map[commands.TaskKind]chan struct{}{commands.TaskChunk: make(chan struct{})}}
+		p.encoder.Before = w.before
+		p.upload(p.create(domain.PublishAuto), "a long one")
+		tasks := p.planned()
+		slices.SortFunc(tasks, func(a, b commands.Task) int { return b.Chunk - a.Chunk }) // the first chunk last
+		var done sync.WaitGroup
+		begin := func(task commands.Task) {
+			done.Go(func() {
+				if err := p.worker.Handle(t.Context(), task); err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Wait()
+		}
+		for _, task := range tasks {
+			begin(task)
+		}
+		last := tasks[0].Chunk
+		if chunks, _ := w.take(); !slices.Equal(chunks, []int{0, last - 1, last}) {
+			t.Errorf("chunks %d are at work, want the two that were there and the first one", chunks)
+		}
+		p.upload(p.create(domain.PublishAuto), "another")
+		p.upload(p.create(domain.PublishAuto), "and another")
+		for _, task := range p.planned() {
+			if task.Chunk == 0 {
+				begin(task)
+			}
+		}
+		if chunks, _ := w.take(); !slices.Equal(chunks, []int{0}) {
+			t.Errorf("chunks %d have begun, want one more first one, as there are two places", chunks)
+		}
+		close(w.gates[commands.TaskChunk])
+		done.Wait()
+	})
+}
+
 // An only chunk has nobody who waits for it more than for another: it leaves room.
 func TestAnOnlyChunkLeavesRoomForOthers(t *testing.T) {
 	t.Parallel()

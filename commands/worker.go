@@ -20,7 +20,7 @@ type Worker struct {
 	Service *Service
 	Encoder Encoder
 	Log     *slog.Logger
-	Slots   int           // chunks encoded at once; 0 means one for each CPU
+	Slots   int           // chunks encoded at once, and as many first ones beside them; 0 means one for each CPU
 	CPUs    int           // that are there for these; 0 means all of the machine
 	Poll    time.Duration // how often a task in work asks whether it is still wanted; 0 means 2 s
 	// Strained says why no encode should begin now, such as memory or disk space that runs short; empty when one may. What
@@ -28,15 +28,16 @@ type Worker struct {
 	Strained func() string
 
 	once  sync.Once
-	slots chan struct{}
-	ahead sync.Map // tasks that are at work ahead of an upload, with a channel each that is closed at their end
+	slots chan struct{} // one for each chunk at work
+	quick chan struct{} // one for each that somebody waits for
+	ahead sync.Map      // tasks that are at work ahead of an upload, with a channel each that is closed at their end
 }
 
 // on returns a worker on another service. Together they take no more places than this one.
 func (w *Worker) on(s *Service) *Worker {
 	w.once.Do(w.makeSlots)
 	other := &Worker{
-		Service: s, Encoder: w.Encoder, Log: w.Log, Slots: w.Slots, CPUs: w.CPUs, Poll: w.Poll, Strained: w.Strained, slots: w.slots,
+		Service: s, Encoder: w.Encoder, Log: w.Log, Slots: w.Slots, CPUs: w.CPUs, Poll: w.Poll, Strained: w.Strained, slots: w.slots, quick: w.quick,
 	}
 	other.once.Do(func() {})
 	return other

@@ -48,7 +48,11 @@ func (e *Encoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out co
 	args = append(args, "-progress", fmt.Sprintf("pipe:%d", 3+len(outputs)))
 	outputs = append(outputs, discard)
 
-	res, err := e.run(ctx, process{program: e.ffmpeg, input: job.Path, args: args, outputs: outputs})
+	nice := laterChunk
+	if job.Chunk == 0 && job.Plan.Remuxed() == nil {
+		nice = 0
+	}
+	res, err := e.run(ctx, process{program: e.ffmpeg, nice: nice, input: job.Path, args: args, outputs: outputs})
 	if err != nil {
 		return fmt.Errorf("encode chunk %d: %w", job.Chunk, sourceFault(ctx, err, res))
 	}

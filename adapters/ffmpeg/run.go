@@ -31,12 +31,14 @@ type process struct {
 	outputs []func(io.Reader) error
 }
 
-// How far stands back what is not the pictures (nice(1)). Nobody waits for other tracks, captions and previews. The sound that
-// players begin with gets a share beside the first chunk: no video is played before its first seconds of sound, which take
-// little, and the rest can come later.
+// How far stands back what nobody waits for as they do for a look at a source, its remux and its first chunk (nice(1)). The sound
+// that players begin with gets a share beside the first chunk: no video is played before its first seconds of sound, which take
+// little, and the rest can come later. Later chunks leave the CPUs to the first one of another video. Last come other tracks,
+// captions and previews.
 const (
-	besidePictures   = 6
 	besideFirstChunk = 3
+	laterChunk       = 10
+	besidePictures   = 14
 )
 
 // errStalled says that the watchdog killed the process.
