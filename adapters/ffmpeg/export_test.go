@@ -73,7 +73,7 @@ func (e *Encoder) Timings(ctx context.Context, path string) (difference string, 
 	}
 	for i := range f.sound {
 		if off := f.sound[i].end - t.sound[i].end; off > -25e3 && off < 25e3 {
-			f.sound[i].end = t.sound[i].end
+			f.sound[i].end, f.sound[i].heard = t.sound[i].end, t.sound[i].heard
 		}
 		f.sound[i].packets, t.sound[i].packets = min(f.sound[i].packets, 1), min(t.sound[i].packets, 1)
 	}

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
@@ -25,7 +24,6 @@ func TestLongSilencesTakeNoMemory(t *testing.T) {
 		encodeLongSilence(t, path, os.Getenv(again))
 		return
 	}
-	const most = 200 << 10 // KiB
 	for what, c := range map[string]struct {
 		file, offset string
 		moved        string // its second second, by so many of the muxer's ticks
@@ -45,11 +43,7 @@ func TestLongSilencesTakeNoMemory(t *testing.T) {
 		if err != nil {
 			t.Errorf("%s: %v: %s", what, err, out)
 		}
-		if used, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); !ok || used.Maxrss > most { // of the largest process
-			t.Errorf("%s: it took %d MiB", what, used.Maxrss>>10)
-		} else {
-			t.Logf("%s: it took %d MiB %s", what, used.Maxrss>>10, out)
-		}
+		t.Logf("%s: %s", what, out)
 	}
 }
 
@@ -64,6 +58,7 @@ func encodeLongSilence(t *testing.T, path, again string) {
 	if err := e.EncodeAudio(t.Context(), commands.AudioJob{Path: path, Source: info, Plan: plan}, r); err != nil {
 		t.Fatal(err)
 	}
+	atMost(t, 200)
 	frame, at := 0, 0.0
 	for i, s := range r.segments["audio"] {
 		if frame = plan.SegmentEnd(frame); math.Abs(at+s.Duration-plan.FrameRate.Seconds(frame)) > 0.022 {
