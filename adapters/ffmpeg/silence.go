@@ -2,6 +2,7 @@ package ffmpeg
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -12,8 +13,9 @@ import (
 // taken out before its resampler, by moving what follows forward, and put back after its encoder: one frame of the silence
 // that is left, again and again. That takes no time either.
 const (
-	silenceBlock = 8 // seconds: at 48 kHz a whole number of frames, and of ticks in every time base
-	silenceKept  = 4 // seconds at least, so that the frame in the middle is silent whatever the decoder and the encoder smear
+	silenceBlock = 8  // seconds: at 48 kHz a whole number of frames, and of ticks in every time base
+	silenceKept  = 4  // seconds at least, so that the frame in the middle is silent whatever the decoder and the encoder smear
+	mostTerms    = 64 // of an expression: FFmpeg takes no sum of 100
 )
 
 // pause is what was taken out of a track.
@@ -35,7 +37,7 @@ func (a *audioOutput) skipSilences(silences []domain.Silence, rate int) skipped 
 	if silenceBlock*rate%aacFrame != 0 {
 		return out
 	}
-	var moved strings.Builder
+	var moves []string
 	for _, s := range silences {
 		blocks := int(s.To-s.From-silenceKept) / silenceBlock
 		if blocks <= 0 || s.To > a.total+1 {
@@ -43,11 +45,13 @@ func (a *audioOutput) skipSilences(silences []domain.Silence, rate int) skipped 
 		}
 		at := s.From - out.seconds + silenceKept/2
 		a.pauses = append(a.pauses, pause{at: uint64(at * float64(rate)), frames: blocks * silenceBlock * rate / aacFrame})
-		fmt.Fprintf(&moved, "-gte(T\\,%.3f)*%d/TB", (s.From+s.To)/2, blocks*silenceBlock)
+		moves = append(moves, fmt.Sprintf("-gte(T\\,%.3f)*%d/TB", (s.From+s.To)/2, blocks*silenceBlock))
 		out.seconds += float64(blocks * silenceBlock)
 	}
-	if moved.Len() > 0 {
-		out.filter = "asetpts='PTS" + moved.String() + "',"
+	for some := range slices.Chunk(moves, mostTerms) { // the last come first, so that no time has moved where it is looked at
+		out.filter = "asetpts='PTS" + strings.Join(some, "") + "'," + out.filter
+	}
+	if len(moves) > 0 {
 		out.options = []string{"-dts_delta_threshold", strconv.Itoa(maxSeconds)}
 	}
 	return out

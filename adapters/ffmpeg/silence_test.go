@@ -26,17 +26,19 @@ func TestLongSilencesTakeNoMemory(t *testing.T) {
 	}
 	for what, c := range map[string]struct {
 		file, offset string
-		moved        string // its second second, by so many of the muxer's ticks
+		seconds      string // of sound
+		moved        string // its frames, by so many of the muxer's ticks
 		again        string // when it is heard again
 	}{
-		"before it, mkv": {"a.mkv", "3000", "0", "3000"},
-		"before it, ts":  {"b.ts", "3000", "0", "3000"},
-		"within it, mp4": {"a.mp4", "0", "2999*48000", "2999.981"},
-		"within it, ts":  {"a.ts", "0", "2999*90000", "2999.981"},
+		"before it, mkv":        {"a.mkv", "3000", "2", "0", "3000"},
+		"before it, ts":         {"b.ts", "3000", "2", "0", "3000"},
+		"within it, mp4":        {"a.mp4", "0", "2", "gte(N\\,47)*2999*48000", "2999.981"},
+		"within it, ts":         {"a.ts", "0", "2", "gte(N\\,47)*2999*90000", "2999.981"},
+		"after each second, ts": {"c.ts", "0", "110", "floor(N/47)*32*90000", "3597.269"},
 	} {
 		path := filepath.Join(t.TempDir(), c.file)
-		runFFmpeg(t, append(strings.Fields("-v error -f lavfi -i testsrc2=s=64x36:r=1:d=3010 -itsoffset "+c.offset+
-			" -f lavfi -i sine=f=1000:r=48000:d=2 -c:v libx264 -preset ultrafast -g 10 -c:a aac -bsf:a setts=ts=PTS+gte(N\\,47)*"+c.moved), path)...)
+		runFFmpeg(t, append(strings.Fields("-v error -f lavfi -i testsrc2=s=64x36:r=1:d=3700 -itsoffset "+c.offset+
+			" -f lavfi -i sine=f=1000:r=48000:d="+c.seconds+" -c:v libx264 -preset ultrafast -g 10 -c:a aac -bsf:a setts=ts=PTS+"+c.moved), path)...)
 		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
 		cmd.Env = append(os.Environ(), name+"="+path, again+"="+c.again)
 		out, err := cmd.CombinedOutput()
