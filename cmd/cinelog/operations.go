@@ -21,15 +21,12 @@ func (o *opener) operations(ctx context.Context) (operations, error) {
 	if o.ops != (operations{}) {
 		return o.ops, nil
 	}
-	at, err := o.log()
-	if err != nil {
-		return operations{}, err
-	}
-	if at.scheme == "mongodb" {
-		o.ops.mongo, err = o.mongo(ctx, at.rest)
+	database, dir, err := o.logPlace(ctx)
+	if err != nil || database != nil {
+		o.ops.mongo = database
 		return o.ops, err
 	}
-	db, err := sqlite.OpenOperations(ctx, at.rest)
+	db, err := sqlite.OpenOperations(ctx, dir)
 	if db, err = keep(o, db, err); err == nil {
 		o.ops.sqlite = db
 	}

@@ -26,29 +26,34 @@ type wholeLog interface {
 	commands.CommitLog
 }
 
+// logPlace is where the log is, and what lies beside it: a database in MongoDB, or else a folder.
+func (o *opener) logPlace(ctx context.Context) (db *mongo.DB, dir string, err error) {
+	at, err := o.log()
+	if err == nil && at.scheme == "mongodb" {
+		db, err = o.mongo(ctx, at.rest)
+	}
+	return db, at.rest, err
+}
+
 // openLog opens the log for a server. alone says that no other process can append to it.
 func (o *opener) openLog(ctx context.Context) (log eventLog, alone bool, err error) {
-	at, err := o.log()
+	db, dir, err := o.logPlace(ctx)
 	if err != nil {
 		return nil, false, err
 	}
-	if at.scheme == "mongodb" {
-		db, err := o.mongo(ctx, at.rest)
-		if err != nil {
-			return nil, false, err
-		}
+	if db != nil {
 		l, err := mongo.OpenLog(ctx, db)
 		l, err = keep(o, l, err)
 		return l, false, err
 	}
-	if at.rest != o.Data { // which is locked already
-		release, err := lockData(at.rest)
+	if dir != o.Data { // which is locked already
+		release, err := lockData(dir)
 		if err != nil {
 			return nil, false, err
 		}
 		o.closers = append(o.closers, closer(release))
 	}
-	l, err := sqlite.OpenLog(ctx, at.rest)
+	l, err := sqlite.OpenLog(ctx, dir)
 	l, err = keep(o, l, err)
 	return l, true, err
 }
@@ -63,18 +68,14 @@ type logReader interface {
 }
 
 func (o *opener) readLog(ctx context.Context) (logReader, error) {
-	at, err := o.log()
+	db, dir, err := o.logPlace(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if at.scheme == "mongodb" {
-		db, err := o.mongo(ctx, at.rest)
-		if err != nil {
-			return nil, err
-		}
+	if db != nil {
 		return mongo.OpenLogReadOnly(ctx, db)
 	}
-	l, err := openLogToRead(ctx, at.rest)
+	l, err := openLogToRead(ctx, dir)
 	return keep(o, l, err)
 }
 
@@ -105,19 +106,15 @@ func (o *opener) appendBeside(ctx context.Context) (eventLog, error) {
 
 // importLog opens the log, which lockLog has locked, to put another one's commits into it.
 func (o *opener) importLog(ctx context.Context) (wholeLog, error) {
-	at, err := o.log()
+	db, dir, err := o.logPlace(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if at.scheme == "mongodb" {
-		db, err := o.mongo(ctx, at.rest)
-		if err != nil {
-			return nil, err
-		}
+	if db != nil {
 		l, err := mongo.OpenLog(ctx, db)
 		return keep(o, l, err)
 	}
-	l, err := sqlite.OpenLog(ctx, at.rest)
+	l, err := sqlite.OpenLog(ctx, dir)
 	return keep(o, l, err)
 }
 

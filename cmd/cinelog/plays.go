@@ -25,18 +25,14 @@ const (
 
 // plays is where views are kept: beside the log, since nothing can make them again. No rebuild touches it.
 func (o *opener) plays(ctx context.Context) (projections.Plays, error) {
-	at, err := o.log()
+	db, dir, err := o.logPlace(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if at.scheme == "mongodb" {
-		db, err := o.mongo(ctx, at.rest)
-		if err != nil {
-			return nil, err
-		}
+	if db != nil {
 		return mongo.OpenPlays(ctx, db)
 	}
-	plays, err := sqlite.OpenPlays(ctx, at.rest)
+	plays, err := sqlite.OpenPlays(ctx, dir)
 	return keep(o, plays, err)
 }
 
