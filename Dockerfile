@@ -15,7 +15,8 @@ RUN apt-get update \
     && install -d -o cinelog -g cinelog -m 0750 /data
 COPY --from=build /out/cinelog /usr/local/bin/cinelog
 USER 10001:10001
-ENV CINELOG_DATA=/data
+# Erasing writes databases anew, by way of a file here.
+ENV CINELOG_DATA=/data SQLITE_TMPDIR=/data
 WORKDIR /data
 # All that is written: what an embedded installation keeps, or the cache of one that keeps it elsewhere. The rest of the
 # file system may be read-only; /tmp is not used but by FFmpeg's cage, which brings its own.
