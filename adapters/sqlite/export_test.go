@@ -30,3 +30,8 @@ func Indexed(t projections.SearchText) string { return indexed(t) }
 
 // Anywhere is a word as the text index has it for a match anywhere.
 func Anywhere(word string) string { return onLevel(projections.LevelDescription, word) }
+
+// Gathered are the rows of a build in the current generation, of which so many events are written at once.
+func (r *Rows[R]) Gathered(events int) projections.Rows[R] {
+	return &gathered[R]{generationRows: &generationRows[R]{r, r.gens.current}, most: events, beside: true}
+}
