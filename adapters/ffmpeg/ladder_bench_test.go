@@ -56,8 +56,8 @@ func BenchmarkLadder(b *testing.B) {
 			for _, profile := range []domain.Profile{domain.Fast, domain.Balanced} {
 				ours := encodeOurs(b, e, path, profile)
 				r := compare(ours, fixed)
-				b.Logf("%-13s %-8s %-44s fixed %5.0f kB, ours %5.0f kB: %.2f, SSIM %.4f for %.4f; at equal SSIM %.2f of the same rungs, %.2f of the ladder",
-					c.name, profile, ours, fixed[0].total()/1000, ours.total()/1000, r.plain, r.ours, r.fixed, r.equal, r.ladder)
+				b.Logf("%-13s %-8s %-44s fixed %5.0f kB, ours %5.0f kB: %.2f, SSIM %.4f for %.4f; at equal SSIM %.2f of the ladder, %.2f of its rungs each by itself, %.2f in whatever size",
+					c.name, profile, ours, fixed[0].total()/1000, ours.total()/1000, r.plain, r.ours, r.fixed, r.equal, r.rungs, r.sizes)
 				all[profile].add(r)
 			}
 		}
@@ -68,7 +68,8 @@ func BenchmarkLadder(b *testing.B) {
 				prefix = string(profile) + "_"
 			}
 			b.ReportMetric(mean(r.equal), prefix+"of_equal_ssim")
-			b.ReportMetric(mean(r.ladder), prefix+"of_ladder_at_equal_ssim")
+			b.ReportMetric(mean(r.rungs), prefix+"of_rungs_at_equal_ssim")
+			b.ReportMetric(mean(r.sizes), prefix+"of_sizes_at_equal_ssim")
 			b.ReportMetric(mean(r.plain), prefix+"of_fixed")
 			b.ReportMetric(mean(r.lost), prefix+"ssim_lost")
 		}
@@ -76,10 +77,10 @@ func BenchmarkLadder(b *testing.B) {
 }
 
 // results are those of all contents.
-type results struct{ equal, ladder, plain, lost []float64 }
+type results struct{ equal, rungs, sizes, plain, lost []float64 }
 
 func (rs *results) add(r result) {
-	rs.equal, rs.ladder = append(rs.equal, r.equal), append(rs.ladder, r.ladder)
+	rs.equal, rs.rungs, rs.sizes = append(rs.equal, r.equal), append(rs.rungs, r.rungs), append(rs.sizes, r.sizes)
 	rs.plain, rs.lost = append(rs.plain, r.plain), append(rs.lost, r.fixed-r.ours)
 }
 
@@ -252,32 +253,47 @@ func measureFiles(b *testing.B, source string, info domain.SourceInfo, files []s
 	return rs
 }
 
-// result of a comparison.
+// result of a comparison. Where ours look better than the fixed ladder at its nominal rates, it is compared with these.
 type result struct {
 	plain       float64 // our bytes as a part of the fixed ladder's
 	ours, fixed float64 // SSIM on the average over the rungs of the fixed ladder
-	equal       float64 // our bytes as a part of what the fixed ladder's rungs need for the SSIM that ours have
-	ladder      float64 // our bytes as a part of what the fixed ladder needs as it is
+	equal       float64 // our bytes as a part of the fixed ladder's, with all its rates lowered alike until it looks as ours do
+	rungs       float64 // the same, with the rate of each rung lowered by itself until it looks as what we show in its stead
+	sizes       float64 // the same, with what is between its rungs as they are for each of ours
 }
 
 func compare(ours renditions, fixed []renditions) (r result) {
-	needed := 0.0
+	inStead := make(renditions, len(fixed[0]))
 	for i, f := range fixed[0] {
-		viewer := ours.instead(f.name, fixed[0].names())
-		curve := make(renditions, 0, len(fixed))
-		for _, at := range fixed {
-			curve = append(curve, at[i])
+		inStead[i] = ours.instead(f.name, fixed[0].names())
+	}
+	var lowered renditions // the ladder as a whole, at all parts of its rates
+	for _, ladder := range fixed {
+		lowered = append(lowered, made{bytes: ladder.total(), ssim: ladder.looks()})
+	}
+	byItself := 0.0
+	for i, seen := range inStead {
+		var rung renditions
+		for _, ladder := range fixed {
+			rung = append(rung, ladder[i])
 		}
-		needed += curve.bytesFor(viewer.ssim)
-		r.ours += viewer.ssim / float64(len(fixed[0]))
-		r.fixed += f.ssim / float64(len(fixed[0]))
+		byItself += rung.bytesFor(seen.ssim)
 	}
 	asItIs := 0.0
 	for _, o := range ours {
 		asItIs += fixed[0].bytesFor(o.ssim)
 	}
-	r.plain, r.equal, r.ladder = ours.total()/fixed[0].total(), ours.total()/needed, ours.total()/asItIs
+	r.ours, r.fixed, r.plain = inStead.looks(), fixed[0].looks(), ours.total()/fixed[0].total()
+	r.equal, r.rungs, r.sizes = ours.total()/lowered.bytesFor(r.ours), ours.total()/byItself, ours.total()/asItIs
 	return r
+}
+
+// looks is the SSIM on the average.
+func (rs renditions) looks() (ssim float64) {
+	for _, r := range rs {
+		ssim += r.ssim / float64(len(rs))
+	}
+	return ssim
 }
 
 // instead returns what a viewer gets of ours who would get a rung of the fixed ladder: the same one, else the next lower
