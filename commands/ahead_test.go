@@ -411,3 +411,34 @@ func TestBodiesOfUnknownLengthAreNotWorkedOnAhead(t *testing.T) {
 		t.Errorf("begun: %v", s.work)
 	}
 }
+
+// What is made of what an upload lets expect begins where there is room for it, as all else.
+func TestNothingIsExpectedWhereThereIsNoRoom(t *testing.T) {
+	t.Parallel()
+	s := newSlowly(t)
+	begins := s.encoder.Source
+	begins.Frames, begins.Duration = 250, 10
+	s.following.Whole, s.following.Begins = true, begins
+	const beginnings = 3 // the look at it, the first chunk, the first sound
+	asked := make(chan bool, 100)
+	s.worker.Strained = func() string { asked <- true; return "no memory" }
+	s.begin(nil)
+	s.send(5)
+	for range beginnings {
+		select {
+		case <-asked:
+		case task := <-s.met:
+			t.Fatalf("%+v began", task)
+		case <-time.After(20 * time.Second):
+			t.Fatal("something never asked whether there is room")
+		}
+	}
+	s.send(5)
+	if err := errors.Join(s.body.Close(), <-s.done); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.work) != 0 {
+		t.Errorf("%v began", s.work)
+	}
+	s.onlyLive(s.video)
+}

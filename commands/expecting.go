@@ -59,6 +59,9 @@ func (f *foresight) expect(ctx context.Context, w *Worker, path string, t Task, 
 	if plan.Remuxed() != nil || len(plan.Chunks) < 2 || f.over() {
 		return nil
 	}
+	if err := w.hasRoom(ctx, t); err != nil {
+		return err
+	}
 	return first(ctx, w, t, expectation{path, source, plan})
 }
 

@@ -71,11 +71,8 @@ func (w *Worker) GiveUp(ctx context.Context, t Task, tries int) error {
 const strainedWait = 15 * time.Second
 
 func (w *Worker) do(ctx context.Context, t Task) error {
-	if w.Strained != nil && t.Kind != TaskSweep { // which makes room
-		if why := w.Strained(); why != "" {
-			w.Log.WarnContext(ctx, "work waits for room on this machine", "reason", why, "video", string(t.Video), "task", describe(t))
-			return &PostponedError{After: strainedWait}
-		}
+	if err := w.hasRoom(ctx, t); err != nil {
+		return err
 	}
 	if err := w.awaitAhead(ctx, t); err != nil {
 		return err
@@ -99,6 +96,19 @@ func (w *Worker) do(ctx context.Context, t Task) error {
 		return w.sweep(ctx, t)
 	}
 	return fmt.Errorf("%w: a task of kind %q", domain.ErrInvalid, t.Kind)
+}
+
+// hasRoom gives a PostponedError where the machine has no room for a task.
+func (w *Worker) hasRoom(ctx context.Context, t Task) error {
+	if w.Strained == nil || t.Kind == TaskSweep { // which makes room
+		return nil
+	}
+	why := w.Strained()
+	if why == "" {
+		return nil
+	}
+	w.Log.WarnContext(ctx, "work waits for room on this machine", "reason", why, "video", string(t.Video), "task", describe(t))
+	return &PostponedError{After: strainedWait}
 }
 
 // awaitAhead returns when nobody of this process is at work on the same task ahead of an upload.

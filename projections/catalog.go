@@ -37,7 +37,7 @@ type Video struct {
 	Captions       []VideoCaption
 	Failure        *domain.Failure
 	FramesDone     int // of the newest attempt, for progress
-	FramesKept     int // those of them that an earlier attempt had made
+	FramesKept     int // those of them that were made before WorkBegan: by an earlier attempt, or ahead of the upload
 	FramesPlanned  int
 	WorkBegan      time.Time // when the newest attempt was planned
 	WorkAt         time.Time // when its newest frames were done

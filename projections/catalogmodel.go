@@ -13,7 +13,7 @@ import (
 const CatalogName = "catalog"
 
 // catalogVersion grows when FoldVideo or the text of a search gives other rows than before.
-const catalogVersion = 7
+const catalogVersion = 8
 
 // CatalogModel is the model of the catalog: one row per video, under its id. A deleted video leaves a row that says so
 // and nothing else, so that a late event does not bring it back.
@@ -65,7 +65,7 @@ func (v Video) Evolve(r domain.Recorded) Video {
 		v = v.planned(e.Plan)
 		v.WorkBegan, v.WorkAt = r.Time.UTC(), r.Time.UTC()
 	case domain.ChunkTranscoded:
-		v = v.chunk(e)
+		v = v.chunk(e, !r.Time.After(v.WorkBegan))
 		v.WorkAt = r.Time.UTC()
 	case domain.SourceRemuxed:
 		v.VideoStarted = true
@@ -166,6 +166,14 @@ func (v Video) planned(p domain.Plan) Video {
 	return v.withWork(rs)
 }
 
+// Newest returns the renditions of the newest attempt; of the one that is served, until the newest is planned.
+func (v Video) Newest() []VideoRendition {
+	if v.Serving > 0 && v.Next == nil {
+		return v.Renditions
+	}
+	return v.newest()
+}
+
 // newest returns the renditions of the newest attempt.
 func (v Video) newest() []VideoRendition {
 	if v.Serving > 0 {
@@ -224,7 +232,8 @@ func (v Video) audioStarted() bool {
 	return true
 }
 
-func (v Video) chunk(e domain.ChunkTranscoded) Video {
+// chunk counts what is done. Of a chunk that was made ahead of an upload, the work that WorkBegan is the beginning of did nothing.
+func (v Video) chunk(e domain.ChunkTranscoded, ahead bool) Video {
 	names := make([]string, len(e.Renditions))
 	for i, r := range e.Renditions {
 		names[i] = r.Name
@@ -240,7 +249,7 @@ func (v Video) chunk(e domain.ChunkTranscoded) Video {
 		}
 		frames := int(math.Round(seconds * rs[0].FrameRate.Float()))
 		v.FramesDone = min(v.FramesPlanned, v.FramesDone+frames)
-		if len(e.Kept) == len(e.Renditions) {
+		if ahead || len(e.Kept) == len(e.Renditions) {
 			v.FramesKept += frames
 		}
 	}

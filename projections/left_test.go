@@ -38,3 +38,36 @@ func TestHowLongAnEncodeWillTake(t *testing.T) {
 		}
 	}
 }
+
+// What was made while the upload went on was made before the work that the time is taken of: the rest of a film that took an
+// hour to send is not there in a moment.
+func TestWhatWasMadeAheadSaysNothingOfTheTimeLeft(t *testing.T) {
+	t.Parallel()
+	info := domain.SourceInfo{Width: 426, Height: 240, FrameRate: domain.Rational{Num: 25, Den: 1}, Frames: 1000, Duration: 40}
+	uploaded := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	chunk := func(n int, seconds float64) domain.ChunkTranscoded {
+		return domain.ChunkTranscoded{Attempt: 1, Chunk: n, Renditions: []domain.RenditionChunk{
+			{Name: "240p", Segments: []domain.Segment{{Duration: seconds}}},
+		}}
+	}
+	var events []domain.Recorded
+	add := func(at time.Time, es ...domain.Event) {
+		for _, e := range es {
+			n := len(events) + 1
+			events = append(events, domain.Recorded{Stream: "v", Version: n, Position: domain.Position(n), Time: at, Event: e})
+		}
+	}
+	add(uploaded.Add(-time.Hour), domain.VideoCreated{})
+	add(uploaded, domain.VideoUploaded{Attempt: 1}, domain.SourceInspected{Attempt: 1, Source: info},
+		domain.TranscodePlanned{Attempt: 1, Plan: domain.PlanTranscode(info)}, chunk(0, 2), chunk(1, 18))
+	if v := projections.FoldVideo(events); v.FramesDone != 500 {
+		t.Fatalf("%d frames are done", v.FramesDone)
+	} else if left, known := v.Left(uploaded.Add(time.Second)); known {
+		t.Errorf("%s left, before anything was made since the upload", left)
+	}
+	add(uploaded.Add(10*time.Second), chunk(2, 4))
+	v := projections.FoldVideo(events)
+	if left, _ := v.Left(uploaded.Add(10 * time.Second)); left != 40*time.Second {
+		t.Errorf("%s left of 16 s, when 4 s took 10 s", left)
+	}
+}

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -110,6 +111,48 @@ func TestFollowersAreToldHowFarVideosAre(t *testing.T) {
 	for range 2 * len(during) { // who does not ask gets events only
 		if m := events.event(); m["event"] == "progress" || m["id"] == "" {
 			t.Errorf("%v", m)
+		}
+	}
+}
+
+// While a video that can be watched is encoded again, its status tells of that encode, and the video of what is served.
+func TestTheStatusTellsOfTheEncodeUnderWay(t *testing.T) {
+	t.Parallel()
+	f := newFollowed(t, nil)
+	before, during := encodeOf(t)
+	for _, e := range append(before, during...) {
+		f.append(t, videoOne, e)
+	}
+	again := during[0].(domain.TranscodePlanned)
+	again.Attempt = 2
+	again.Plan.Rungs = append(slices.Clone(again.Plan.Rungs), domain.Rung{Name: "240p-hevc", Width: 426, Height: 240, Codec: domain.HEVC})
+	client := f.follow(t, "type=progress&video="+videoOne, "")
+	for _, c := range []struct {
+		event domain.Event
+		want  []string
+	}{
+		{domain.TranscodeRequested{Attempt: 2}, []string{"240p encoded"}},
+		{again, []string{"240p waiting", "240p-hevc waiting"}},
+		{domain.ChunkTranscoded{Attempt: 2, Renditions: []domain.RenditionChunk{{Name: "240p"}, {Name: "240p-hevc"}}}, []string{"240p encoding", "240p-hevc encoding"}},
+		{domain.TranscodeFailed{Attempt: 2, Failure: domain.Failure{Code: domain.Internal}}, []string{"240p failed", "240p-hevc failed"}},
+	} {
+		f.append(t, videoOne, c.event)
+		var now struct {
+			Status   string
+			Encoding struct {
+				Qualities []struct{ Name, Status string }
+			}
+		}
+		m := client.event()
+		if err := json.Unmarshal([]byte(m["data"]), &now); err != nil || now.Status != "ready" {
+			t.Fatalf("%v, %v", m, err)
+		}
+		var got []string
+		for _, q := range now.Encoding.Qualities {
+			got = append(got, q.Name+" "+q.Status)
+		}
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("after %T, want against got:\n%s", c.event, diff)
 		}
 	}
 }

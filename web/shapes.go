@@ -218,7 +218,7 @@ type statusAnswer struct {
 		Encoded   float64         `json:"encoded_seconds" doc:"Seconds of the video that are encoded in all qualities"`
 		Seconds   float64         `json:"seconds,omitempty" doc:"Seconds that there are to encode"`
 		Left      *int            `json:"eta_seconds,omitempty" doc:"Seconds until all is encoded, as far as can be told"`
-		Qualities []qualityAnswer `json:"qualities" nullable:"false"`
+		Qualities []qualityAnswer `json:"qualities" nullable:"false" doc:"Of the newest encode, also while an older one is served"`
 	} `json:"encoding"`
 	Error *failureAnswer `json:"error"`
 }
@@ -242,8 +242,9 @@ func answerStatus(v projections.Video, now time.Time) statusAnswer {
 		seconds := int(math.Ceil(left.Seconds()))
 		a.Encoding.Left = &seconds
 	}
-	a.Encoding.Qualities = make([]qualityAnswer, len(v.Renditions))
-	for i, r := range v.Renditions {
+	newest := v.Newest()
+	a.Encoding.Qualities = make([]qualityAnswer, len(newest))
+	for i, r := range newest {
 		a.Encoding.Qualities[i] = qualityAnswer{Name: r.Name, Status: string(r.Status)}
 	}
 	return a
