@@ -43,6 +43,7 @@ func BenchmarkRebuild(b *testing.B) {
 	b.ResetTimer()
 	for range b.N {
 		ours := measure(b, func() {
+			defer new(projections.RightOfWay).Working()() // as the command does
 			done, err := c.Rebuild(b.Context(), log, nil)
 			if err != nil || done.Rows != videos || done.Position != events || done.Hash != done.LiveHash {
 				b.Fatalf("%+v, %v", done, err)

@@ -75,6 +75,7 @@ func (r replayCmd) Run(ctx context.Context, c *console) error {
 		names = readModels()
 	}
 	doing := &replaying{log: log, views: views}
+	defer new(projections.RightOfWay).Working()()
 	_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, behindServers) // where that is not allowed it only disturbs more
 	var different []string
 	for _, name := range names {
