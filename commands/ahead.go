@@ -19,7 +19,7 @@ type Ahead struct {
 	Encoding domain.Encoding // for videos that ask for no other
 	// Spool is a directory for copies of what is being sent, where storage has no file of it on this machine.
 	Spool string
-	After time.Duration // how long an upload takes before anything is done; 1 s when 0
+	After time.Duration // how long an upload lasts before anything is done, a tenth of what it does before pictures are measured; 1 s when 0
 	Most  int           // uploads that are worked on at once; 2 when 0
 
 	mu      sync.Mutex

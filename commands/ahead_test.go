@@ -115,6 +115,13 @@ func (s *slowly) await(kind commands.TaskKind, chunk int) {
 	}
 }
 
+// begun says how often a piece that has no number was begun.
+func (s *slowly) begun(kind commands.TaskKind) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.work[commands.Task{Kind: kind}]
+}
+
 func (s *slowly) types() (types []string) {
 	for _, r := range s.history(s.video) {
 		types = append(types, domain.EventType(r.Event))

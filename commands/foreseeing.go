@@ -25,13 +25,11 @@ func (f *foresight) run(ctx context.Context) {
 			f.forget()
 		}
 	}()
-	timer := time.NewTimer(cmp.Or(f.ahead.After, time.Second))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-f.settled:
-		return
-	case <-ctx.Done():
+	after := cmp.Or(f.ahead.After, time.Second)
+	begin, measure := time.NewTimer(after), time.NewTimer(measureAfter*after)
+	defer begin.Stop()
+	defer measure.Stop()
+	if !f.lasts(ctx, begin) {
 		return
 	}
 	path, err := f.arrival.file(ctx)
@@ -41,9 +39,23 @@ func (f *foresight) run(ctx context.Context) {
 	defer f.ahead.Encoder.Follow(path, f.arrival)()
 	service := &Service{Log: f, Blobs: f, Now: f.service.Now, Appended: f.appended}
 	worker := f.ahead.Worker.on(service)
-	if err := f.work(ctx, worker, path); err != nil && ctx.Err() == nil {
+	if err := f.work(ctx, worker, path, measure); err != nil && ctx.Err() == nil {
 		worker.Log.DebugContext(ctx, "no more is done ahead of an upload", "video", string(f.video), "reason", err)
 	}
+}
+
+// measureAfter is how many times as long an upload lasts before its pictures are measured: all of those of a quick one can be.
+const measureAfter = 10
+
+// lasts returns when the upload has lasted that long; false when it has ended before.
+func (f *foresight) lasts(ctx context.Context, timer *time.Timer) bool {
+	select {
+	case <-timer.C:
+		return true
+	case <-f.settled:
+	case <-ctx.Done():
+	}
+	return false
 }
 
 // appended passes on what the log got.
@@ -53,7 +65,7 @@ func (f *foresight) appended(p domain.Position) {
 	}
 }
 
-func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
+func (f *foresight) work(ctx context.Context, w *Worker, path string, measure *time.Timer) error {
 	chunk, sound := f.guess(ctx, w, path, f.task(TaskChunk), f.firstChunk), f.guess(ctx, w, path, f.task(TaskAudio), f.firstSound)
 	defer chunk.end()
 	defer sound.end()
@@ -82,21 +94,26 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 	var tracks sync.WaitGroup
 	defer tracks.Wait()
 	defer chunk.end() // the sound may last
-	var chunks []Task
-	for _, t := range pieces(v, domain.TranscodePlanned{Attempt: f.attempt, Plan: *v.Run.Plan}) {
-		awaited := t.Priority == PriorityFirst
-		t.Priority = 0
-		switch t.Kind { //nolint:exhaustive // the others need all of the source
-		case TaskAudio, TaskRemux:
-			if !awaited {
-				continue // a further track of sound
-			}
-			begun := map[TaskKind]*guess{TaskAudio: sound}[t.Kind]
-			tracks.Go(func() { _ = f.piece(ctx, w, t, begun) }) // whatever it was: it is done again when the source is there
-		case TaskChunk:
-			chunks = append(chunks, t)
+	for _, t := range f.pieces(v, TaskAudio, TaskRemux) {
+		if t.Track > 0 {
+			continue // nobody waits for it
+		}
+		begun := map[TaskKind]*guess{TaskAudio: sound}[t.Kind]
+		tracks.Go(func() { _ = f.piece(ctx, w, t, begun) }) // whatever it was: it is done again when the source is there
+	}
+	for _, t := range f.pieces(v, TaskMeasure) {
+		if !f.lasts(ctx, measure) {
+			return context.Cause(ctx)
+		}
+		err := f.piece(ctx, w, t, nil)
+		if err == nil {
+			v, err = w.Service.load(ctx, f.video)
+		}
+		if err != nil {
+			return err
 		}
 	}
+	chunks := f.pieces(v, TaskChunk)
 	slices.SortFunc(chunks, func(a, b Task) int { return a.Chunk - b.Chunk })
 	for _, t := range chunks {
 		needed, err := f.ahead.Encoder.Needed(ctx, ChunkJob{Path: path, Source: *v.Run.Source, Plan: *v.Run.Plan, Chunk: t.Chunk})
@@ -114,8 +131,18 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string) error {
 	return nil
 }
 
-// unmeasured closes a plan with all of its rungs where chunks can be made ahead: what is to come cannot be measured yet.
-// Where the source's own pictures are served, nobody waits for chunks, and the rungs are chosen when all of it is there.
+// pieces lists what is to be done of a plan, of some kinds. The others need all of the source.
+func (f *foresight) pieces(v domain.Video, kinds ...TaskKind) []Task {
+	tasks := pieces(v, domain.TranscodePlanned{Attempt: f.attempt, Plan: *v.Run.Plan})
+	tasks = slices.DeleteFunc(tasks, func(t Task) bool { return !slices.Contains(kinds, t.Kind) })
+	for i := range tasks {
+		tasks[i].Priority = 0
+	}
+	return tasks
+}
+
+// unmeasured closes a plan with all of its rungs where somebody waits for chunks: they are made from the first on. Where the
+// source's own pictures are served, nobody does, and the rungs are chosen when enough of it is there to be measured.
 func unmeasured(events []domain.Event) []domain.Event {
 	for i, e := range events {
 		if planned, ok := e.(domain.TranscodePlanned); ok && planned.Plan.Remuxed() == nil {

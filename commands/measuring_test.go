@@ -96,7 +96,8 @@ func TestAMeasureThatIsGivenUpOnCostsNothing(t *testing.T) {
 	}
 }
 
-// What is encoded while it is still being sent cannot be measured: it gets every rung, and its chunks do not wait.
+// What is encoded while it is still being sent is not measured where somebody waits for it: it gets every rung, and its chunks do
+// not wait.
 func TestWorkAheadDoesNotWaitForAMeasure(t *testing.T) {
 	t.Parallel()
 	s := newSlowly(t)
@@ -112,5 +113,62 @@ func TestWorkAheadDoesNotWaitForAMeasure(t *testing.T) {
 	s.settle()
 	if v := s.pipeline.video(s.video); v.Status() != domain.StatusReady || len(v.Run.Plan.Rungs) != 2 {
 		t.Errorf("the video is %s with %d rungs", v.Status(), len(v.Run.Plan.Rungs))
+	}
+}
+
+// Where the source's own pictures are served, half of it is measured while the other half is being sent, and chunks are encoded
+// ahead too.
+func TestRungsAreChosenAhead(t *testing.T) {
+	t.Parallel()
+	s := newSlowly(t)
+	s.policy.Encoding.Ladder, s.ahead.Encoding.Ladder = domain.LadderAuto, domain.LadderAuto
+	s.encoder.Source.Width, s.encoder.Source.Height = 1280, 720
+	s.encoder.Source.Remux = &domain.RemuxInfo{BitRate: 5_000_000}
+	for joint := 0; joint < s.encoder.Source.Frames; joint += 100 {
+		s.encoder.Source.Remux.Joints = append(s.encoder.Source.Remux.Joints, joint)
+	}
+	s.encoder.Complexity = easy()
+	s.begin(nil)
+	s.send(4)
+	s.await(commands.TaskRemux, 0)
+	if s.begun(commands.TaskMeasure) != 0 {
+		t.Error("measured before half of it was there")
+	}
+	s.send(3)
+	s.await(commands.TaskMeasure, 0)
+	s.await(commands.TaskChunk, 1)
+	s.send(3)
+	if err := errors.Join(s.body.Close(), <-s.done); err != nil {
+		t.Fatal(err)
+	}
+	s.settle()
+	v := s.pipeline.video(s.video)
+	if v.Status() != domain.StatusReady || v.Run.Plan.Open || len(v.Run.Plan.Rungs) != 3 {
+		t.Errorf("the video is %s with %+v", v.Status(), v.Run.Plan)
+	}
+	if n := s.begun(commands.TaskMeasure); n != 1 {
+		t.Errorf("measured %d times", n)
+	}
+}
+
+// An upload that ends while its pictures are waited for leaves nothing behind.
+func TestAnUploadThatEndsBeforeItIsMeasuredLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSlowly(t)
+	s.policy.Encoding.Ladder, s.ahead.Encoding.Ladder = domain.LadderAuto, domain.LadderAuto
+	s.encoder.Source.Width, s.encoder.Source.Height = 1280, 720
+	s.encoder.Source.Remux = &domain.RemuxInfo{BitRate: 5_000_000, Joints: []int{0, 200, 400, 600, 800}}
+	s.begin(nil)
+	s.send(4)
+	s.await(commands.TaskRemux, 0)
+	if err := s.body.CloseWithError(errors.New("the sender is gone")); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-s.done; err == nil {
+		t.Error("it was taken")
+	}
+	s.nothing()
+	if types := s.types(); len(types) != 1 || s.begun(commands.TaskMeasure) != 0 {
+		t.Errorf("in the log: %v", types)
 	}
 }

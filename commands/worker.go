@@ -217,7 +217,7 @@ func (w *Worker) measure(ctx context.Context, t Task) (err error) {
 		return err
 	})
 	switch {
-	case errors.Is(err, domain.ErrSuperseded):
+	case errors.Is(err, domain.ErrSuperseded), errors.Is(err, ErrNotAhead), errors.Is(err, errNotSent):
 		return err
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -31,6 +31,10 @@ const (
 	startSeconds = 4
 	// readAhead is by how many seconds of media FFmpeg reads beyond what comes out: decoders work on several pictures at once.
 	readAhead = 3
+	// measureHalf and measureMost are how much of a source is waited for before its pictures are measured: that part of it, and
+	// no more than so many seconds. What comes later is encoded while it comes.
+	measureHalf = 0.5
+	measureMost = 300
 	// firstLook is how many bytes are looked at first of a source without a table, and then twice as many each time.
 	firstLook = 256 << 10
 )
@@ -212,6 +216,27 @@ func (e *Encoder) awaitChunk(ctx context.Context, job commands.ChunkJob) error {
 		_, err = a.Wait(ctx, needed)
 	}
 	return err
+}
+
+// awaitMeasurable returns when enough of a source is there to measure its pictures, and how many seconds, from the beginning, that
+// is: all of them, where it is whole.
+func (e *Encoder) awaitMeasurable(ctx context.Context, job commands.MeasureJob, p probe) (float64, error) {
+	seconds := job.Plan.FrameRate.Seconds(job.Plan.Frames)
+	a := e.arriving(job.Path)
+	if a == nil {
+		return seconds, nil
+	}
+	enough, needed, err := min(measureHalf*seconds, measureMost), a.Total(), error(nil)
+	if a.table {
+		needed, err = e.reach(job.Path, a.Total(), p.video.track(), p.start+enough)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if arrived, err := a.Wait(ctx, needed); err != nil || arrived < a.Total() {
+		return enough, err //nolint:wrapcheck // the caller's own
+	}
+	return seconds, nil
 }
 
 // reach returns how many bytes from the beginning of a file hold a track, or all of them, up to a time of the file in

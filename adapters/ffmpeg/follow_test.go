@@ -321,3 +321,35 @@ func TestRealFilesAhead(t *testing.T) {
 		t.Error("hardly any real file can be worked on ahead")
 	}
 }
+
+// Of a source that is arriving the first half is measured, and no more is waited for.
+func TestTheFirstHalfIsMeasuredAhead(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	path := clip(t, "a.mp4", "color=gray:s=640x360:r=15:d=20,noise=alls=60:allf=t:enable=gte(t\\,12)", "-c:v", "libx264", "-pix_fmt", "yuv420p",
+		"-preset", "ultrafast", "-crf", "30", "-g", "30", "-movflags", "+faststart")
+	info, err := e.Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := domain.Encoding{Ladder: domain.LadderMeasured, Remux: domain.RemuxNever}.Plan(info)
+	source := newTrickle(t, path)
+	defer e.Follow(source.path, source)()
+	if _, err := e.Inspect(t.Context(), source.path); err != nil {
+		t.Fatal(err)
+	}
+	rate := func(path string) int {
+		c, err := e.Measure(t.Context(), commands.MeasureJob{Path: path, Source: info, Plan: plan})
+		if err != nil || len(c.Rungs) != 2 {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		return c.Rungs[0].BitRate
+	}
+	ahead, whole := rate(source.path), rate(path)
+	if source.sent > len(source.content)/2 { // the noise is nearly all of the file
+		t.Errorf("%d of %d bytes were needed", source.sent, len(source.content))
+	}
+	if ahead <= 0 || ahead*10 > whole {
+		t.Errorf("%d bit/s ahead, %d of the whole", ahead, whole)
+	}
+}

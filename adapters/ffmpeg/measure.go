@@ -31,13 +31,17 @@ const (
 // Measure is described at commands.Encoder. It encodes two of the small rungs as the plan would, in some places of the
 // video, and makes the pictures there as small as each rung and large again.
 func (e *Encoder) Measure(ctx context.Context, job commands.MeasureJob) (domain.Complexity, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, measureTime, fmt.Errorf("the measure took longer than %s", measureTime))
-	defer cancel()
 	p, err := e.probe(ctx, job.Path)
 	if err != nil {
 		return domain.Complexity{}, err
 	}
-	m := newMeasurement(job)
+	seconds, err := e.awaitMeasurable(ctx, job, p)
+	if err != nil {
+		return domain.Complexity{}, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, measureTime, fmt.Errorf("the measure took longer than %s", measureTime))
+	defer cancel()
+	m := newMeasurement(job, seconds)
 	outputs := make([]func(io.Reader) error, 0, len(m.trials)+len(m.rungs))
 	for i := range m.trials {
 		outputs = append(outputs, m.trials[i].drain)
@@ -69,7 +73,8 @@ type measurement struct {
 	starts   []float64 // seconds at which the pieces begin
 }
 
-func newMeasurement(job commands.MeasureJob) *measurement {
+// newMeasurement measures the first so many seconds.
+func newMeasurement(job commands.MeasureJob, seconds float64) *measurement {
 	m := &measurement{job: job, top: domain.Ladder(job.Source.Width, job.Source.Height)[0]}
 	for _, r := range job.Plan.Encoded() {
 		if r.Codec == "" || r.Codec == domain.AVC {
@@ -88,7 +93,6 @@ func newMeasurement(job commands.MeasureJob) *measurement {
 		m.trials = append(m.trials, trial{rung: m.rungs[last]})
 	}
 	m.trials = append(m.trials, trial{rung: m.rungs[large]})
-	seconds := job.Plan.FrameRate.Seconds(job.Plan.Frames)
 	pieces := min(mostPieces, max(leastPieces, int(seconds/pieceEvery)))
 	for i := range pieces {
 		m.starts = append(m.starts, seconds*(float64(i)+0.5)/float64(pieces))

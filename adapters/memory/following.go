@@ -71,6 +71,14 @@ func (e *FollowingEncoder) Foresee(ctx context.Context, path string) (domain.Sou
 	return e.Begins, e.await(ctx, path, 0.25)
 }
 
+// Measure implements commands.Encoder.
+func (e *FollowingEncoder) Measure(ctx context.Context, job commands.MeasureJob) (domain.Complexity, error) {
+	if err := e.await(ctx, job.Path, 0.5); err != nil {
+		return domain.Complexity{}, err
+	}
+	return e.Encoder.Measure(ctx, job)
+}
+
 // EncodeChunk implements commands.Encoder.
 func (e *FollowingEncoder) EncodeChunk(ctx context.Context, job commands.ChunkJob, out commands.Output) error {
 	if err := e.await(ctx, job.Path, float64(job.Plan.Chunks[job.Chunk].Start)/float64(job.Plan.Frames)); err != nil {

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/cinelog/cinelog/domain"
 )
 
 // BenchmarkPlayable measures how long after the last byte of an upload a video can be watched:
@@ -20,7 +22,7 @@ import (
 //
 //	slow_link/KIND  a source that takes as long to come as it lasts, 30 s
 //	playable_s      the same
-//	ahead           segments of pictures, of one rendition, that were stored before the last byte: of the source's own ones, or encoded
+//	ahead           segments of pictures that were encoded before the last byte, of one rendition
 //
 //	encoded/CODEC        any other source
 //	of_first_4_s         the same as a part of what one bare FFmpeg process takes for all renditions of the first 4 s
@@ -99,7 +101,7 @@ func ffmpegRun(tb testing.TB, args ...string) {
 }
 
 // playableAfter uploads a file to a new server, over a link that takes so long, and returns the time from its last byte to
-// the first playlist, and how many segments of pictures were stored before that byte.
+// the first playlist, and how many segments of pictures were encoded before that byte.
 func playableAfter(b *testing.B, binary, path string, link time.Duration) (after time.Duration, ahead int) {
 	b.Helper()
 	s := startServer(b, binary)
@@ -143,7 +145,7 @@ func playableAfter(b *testing.B, binary, path string, link time.Duration) (after
 	}
 }
 
-// segmentsBefore counts the segments of pictures that were stored before then, of the rendition that has most.
+// segmentsBefore counts the segments of pictures that were encoded and stored before then, of the rendition that has most.
 func segmentsBefore(b *testing.B, data string, then time.Time) (most int) {
 	b.Helper()
 	stored := map[string]int{}
@@ -153,7 +155,7 @@ func segmentsBefore(b *testing.B, data string, then time.Time) (most int) {
 		}
 		info, err := entry.Info()
 		rendition := filepath.Base(filepath.Dir(path))
-		if err == nil && info.ModTime().Before(then) && !strings.HasPrefix(rendition, "audio") {
+		if err == nil && info.ModTime().Before(then) && !strings.HasPrefix(rendition, "audio") && rendition != domain.RemuxName {
 			stored[rendition]++
 			most = max(most, stored[rendition])
 		}
