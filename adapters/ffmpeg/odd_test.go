@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ type odd struct {
 	file    string
 	args    string // of FFmpeg, from the inputs to the output
 	turned  int    // degrees, by which the player is to turn it
+	edits   []byte // an edit list, of which FFmpeg writes none
 	width   int    // of the top rendition
 	height  int
 	frames  int
@@ -115,6 +117,7 @@ func TestOddSources(t *testing.T) {
 		"short sound":     {file: "a.mp4", args: moving(160, 90, 25, 3) + morse + "1" + lossy + " -c:a aac", frames: 75, seconds: 3},
 		"long sound":      {file: "a.mp4", args: moving(160, 90, 25, 1) + morse + "3" + lossy + " -c:a aac", frames: 75, seconds: 3},
 		"late sound":      {file: "a.mp4", args: moving(160, 90, 25, 3) + " -itsoffset 1.2" + morse + "1.8" + lossy + " -c:a aac", frames: 75, seconds: 3},
+		"cut in between":  {file: "a.mp4", args: moving(160, 90, 25, 6) + lossy + " -g 50", edits: numbers(0, 2, 2500, 1024, 1<<16, 2500, 1024+3*12800, 1<<16), seconds: 5},
 		"late sound, mkv": {file: "a.mkv", args: moving(160, 90, 25, 3) + " -itsoffset 1.2" + morse + "1.8" + lossy + " -c:a libopus", frames: 75, seconds: 3},
 		// Its last packets claim to be heard 100 minutes later, with nothing before.
 		"sound that jumps": {file: "a.mkv", args: moving(160, 90, 25, 2) + morse + "2" + lossy + " -c:a aac -bsf:a setts=ts=if(gt(N\\,70)\\,PTS+1000*6000\\,PTS)", seconds: 2, allowed: output.Allowed{Seconds: 1e6}},
@@ -128,6 +131,12 @@ func TestOddSources(t *testing.T) {
 				straight := path
 				path = filepath.Join(t.TempDir(), c.file)
 				runFFmpeg(t, "-v", "error", "-i", straight, "-c", "copy", "-metadata:s:v", fmt.Sprintf("rotate=%d", c.turned), path)
+			}
+			if c.edits != nil {
+				cut := inside(t, bytesOf(t, path), "moov/trak/edts/elst", func([]byte) []byte { return c.edits })
+				if err := os.WriteFile(path, cut, 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
 			c.check(t, e, path)
 		})

@@ -21,8 +21,10 @@ type timing struct {
 	keyframes []int64
 	joints    []int64       // keyframes that no picture reaches across
 	latest    int64         // of video so far
+	earliest  int64         // the same
 	bytes     int64         // of all video packets
 	cut       bool          // an edit list cuts pictures off
+	cutAt     int64         // the first of their times that comes after a picture which is shown; 0 for none
 	lastFrame int64         // duration of a frame as the packets tell it; 0 when they do not
 	sound     []soundTiming // of each of the probe's tracks
 	audioEnd  int64         // of the first of them that has any
@@ -93,17 +95,19 @@ func (t *timing) packet(line string, p probe) error {
 	if !isVideo && track < 0 {
 		return nil
 	}
-	if len(f[5]) > 1 && f[5][1] == 'D' { // an edit list cuts it off
-		t.cut = t.cut || isVideo
-		return nil
-	}
 	at, ok := micros(f[1])
 	if !ok {
 		at, ok = micros(f[2])
 	}
 	length, _ := micros(f[3])
 	at -= int64(math.Round(p.start * 1e6))
-	switch {
+	switch cut := len(f[5]) > 1 && f[5][1] == 'D'; { // by an edit list
+	case cut && isVideo:
+		t.cut = true
+		if ok && len(t.video) > 0 && at > max(0, t.earliest) && (t.cutAt == 0 || at < t.cutAt) {
+			t.cutAt = at
+		}
+	case cut:
 	case isVideo && !ok:
 		t.unordered++
 	case isVideo:
@@ -140,6 +144,9 @@ func (t *timing) picture(at int64, keyframe bool) {
 	}
 	if len(t.video) == 0 || at > t.latest {
 		t.latest = at
+	}
+	if len(t.video) == 0 || at < t.earliest {
+		t.earliest = at
 	}
 	t.video = append(t.video, at)
 }
@@ -219,6 +226,8 @@ func (t *timing) measure() measured {
 		m.noSeek = soundGoesOn
 	case t.unordered > 0:
 		m.noSeek = "some frames have no time"
+	case t.cutAt > 0 && t.cutAt < last:
+		m.noSeek = "its edit list leaves pictures out in between" // of what is before FFmpeg may find those that are left out
 	case t.keyframeGap() > 60e6:
 		m.noSeek = "its keyframes are more than a minute apart"
 	}
