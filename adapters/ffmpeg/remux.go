@@ -94,6 +94,7 @@ type remuxOutput struct {
 	total   float64 // seconds that the segments must last
 
 	init   []byte
+	length int     // bytes of the size of a NAL unit
 	rate   float64 // ticks a second
 	shift  int32   // composition offset of the first picture
 	origin uint64  // its decode time in FFmpeg's count
@@ -127,6 +128,10 @@ func (o *remuxOutput) drain(ctx context.Context, pipe io.Reader) error {
 				return err
 			}
 			o.init, o.rate = init, float64(scale)
+			var fields bool
+			if o.length, fields = avcSetup(init); fields {
+				return o.refuse("they may be interlaced")
+			}
 			return o.out.Init(ctx, o.rung.Name, codecs, bytes.Clone(init)) //nolint:wrapcheck // the callee's
 		},
 		func(f *fragment) error { return o.add(ctx, f) })
@@ -139,7 +144,8 @@ func (o *remuxOutput) drain(ctx context.Context, pipe io.Reader) error {
 	return nil
 }
 
-// add takes the pictures from one keyframe to the next.
+// add takes the pictures from one keyframe to the next. Those of a keyframe that is no IDR picture belong to the piece before:
+// players do not begin there.
 func (o *remuxOutput) add(ctx context.Context, f *fragment) error {
 	if !o.begun {
 		o.begun, o.origin, o.shift = true, f.decodeTime, f.samples[0].offset
@@ -170,7 +176,16 @@ func (o *remuxOutput) add(ctx context.Context, f *fragment) error {
 	for _, s := range f.samples {
 		o.decode += uint64(s.duration)
 	}
-	o.pieces = append(o.pieces, p)
+	switch n := len(o.pieces); {
+	case beginsWithIDR(p.data, o.length):
+		o.pieces = append(o.pieces, p)
+	case n == 0:
+		return o.refuse("the keyframe at second %.3f is no IDR picture", float64(p.at)/o.rate)
+	default:
+		p.samples[0].sync = false
+		before := &o.pieces[n-1]
+		before.data, before.samples = append(before.data, p.data...), append(before.samples, p.samples...)
+	}
 	return nil
 }
 

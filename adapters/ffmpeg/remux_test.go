@@ -6,8 +6,10 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/Eyevinn/mp4ff/avc"
 	"github.com/Eyevinn/mp4ff/mp4"
 
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
@@ -48,8 +50,10 @@ func remuxed(t *testing.T, e *ffmpeg.Encoder, path string, s domain.SourceInfo, 
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !samples[0].IsSync() {
-				t.Errorf("segment %d, fragment %d begins with no sync sample", i, j)
+			for k, sample := range samples {
+				if idr := avc.IsIDRSample(sample.Data); sample.IsSync() != (k == 0) || idr != (k == 0) {
+					t.Errorf("segment %d, fragment %d, sample %d: sync %t, of an IDR picture %t", i, j, k, sample.IsSync(), idr)
+				}
 			}
 			if begins := float64(int64(samples[0].DecodeTime)+int64(samples[0].CompositionTimeOffset)) / scale; j == 0 &&
 				math.Abs(begins-p.FrameRate.Seconds(p.Starts[i])) > frame {
@@ -82,6 +86,7 @@ func TestRemuxServesTheSourcesOwnPictures(t *testing.T) {
 		"variable":           clip(t, "e.mp4", "testsrc2=s=320x180:r=30:d=10,select=not(mod(n\\,7))+not(mod(n\\,3))*lt(n\\,150)", append(x264, "-vsync", "vfr", "-g", "20")...),
 		"all keyframes":      clip(t, "g.mp4", "testsrc2=s=320x180:r=25:d=9", append(x264, "-g", "1")...),
 		"a picture a second": clip(t, "h.mp4", "testsrc2=s=320x180:r=1:d=20", append(x264, "-g", "1", "-t", "20")...),
+		"open GOPs":          clip(t, "i.mp4", "testsrc2=s=320x180:r=25:d=9", append(x264, "-bf", "3", "-x264-params", "open-gop=1:b-adapt=0:scenecut=0:keyint=50:min-keyint=50")...),
 		"constrained":        clip(t, "f.mp4", "testsrc2=s=320x180:r=25:d=9", append(x264, "-profile:v", "baseline", "-g", "10")...),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -134,6 +139,28 @@ func TestWhatBrowsersDoNotPlayIsNotRemuxed(t *testing.T) {
 				t.Errorf("it would be remuxed: %+v", s)
 			}
 		})
+	}
+}
+
+// What begins at a picture that is no IDR picture players cannot seek to, and what may be coded as fields is not progressive,
+// whatever FFmpeg says of both.
+func TestRemuxRefusesWhatOnlySeemsToBeFit(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	const source = "testsrc2=s=320x180:r=25:d=9"
+	x264 := []string{"-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-bf", "3", "-x264-params"}
+	for reason, path := range map[string]string{
+		"no IDR picture": clip(t, "a.mp4", source, append(x264, "open-gop=1:b-adapt=0:scenecut=0:keyint=25:min-keyint=25")...),
+		"interlaced":     clip(t, "b.mp4", source, append(x264, "fake-interlaced=1")...),
+	} {
+		s, err := e.Inspect(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = e.Remux(t.Context(), commands.RemuxJob{Path: path, Source: s, Plan: domain.PlanTranscode(s)}, newRecorder())
+		if refused, ok := errors.AsType[*domain.Failure](err); !ok || !strings.Contains(refused.Detail, reason) {
+			t.Errorf("%s: %v", reason, err)
+		}
 	}
 }
 
