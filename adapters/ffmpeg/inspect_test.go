@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
 	"github.com/cinelog/cinelog/domain"
+	"github.com/cinelog/cinelog/test/output"
 )
 
 func newEncoder(t *testing.T, opts ffmpeg.Options) *ffmpeg.Encoder {
@@ -128,4 +130,26 @@ func TestContainersAreNamedAsPeopleKnowThem(t *testing.T) {
 			t.Errorf("%s: %q, %v", file, info.Container, err)
 		}
 	}
+}
+
+// A program of a transport stream may go on under other numbers, as a new table says: its pictures and its sound are one track
+// each, to the end.
+func TestTracksGoOnUnderOtherNumbers(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	mpeg2 := []string{"-t", "1", "-c:v", "mpeg2video", "-c:a", "mp2"}
+	first := clip(t, "a.ts", "testsrc2=s=160x90:r=25:d=1", mpeg2...)
+	then := clip(t, "b.ts", "testsrc2=s=160x90:r=25:d=1", append(mpeg2, "-mpegts_start_pid", "512", "-output_ts_offset", "1")...)
+	path := filepath.Join(t.TempDir(), "both.ts")
+	if err := os.WriteFile(path, slices.Concat(bytesOf(t, first), bytesOf(t, then)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if math.Abs(s.Duration-2) > 0.1 || s.Frames < 50 || len(s.AudioTracks()) != 1 {
+		t.Errorf("%.3f s, %d pictures, %d tracks of sound", s.Duration, s.Frames, len(s.AudioTracks()))
+	}
+	checked(t, e, path, s, cheaper(domain.PlanTranscode(s)), output.Allowed{Tainted: true, Seconds: 1.1}) // what it is compared with ends with the first numbers
 }

@@ -175,11 +175,15 @@ func frameCount(s stream) int {
 
 // inputArgs stand before every input: nothing but this file, this demuxer and these decoders.
 func (e *Encoder) inputArgs(c container) []string {
-	return []string{
+	args := []string{
 		"-protocol_whitelist", "file,pipe", "-f", c.demuxer, "-format_whitelist", c.demuxer,
 		"-codec_whitelist", strings.Join(strings.Fields(videoDecoders+" "+audioDecoders+" "+subtitleDecoders), ","),
 		"-max_pixels", strconv.Itoa(e.opts.MaxPixels),
 	}
+	if c.demuxer == "mpegts" {
+		args = append(args, "-merge_pmt_versions", "1") // a track goes on where the program gives it another number
+	}
+	return args
 }
 
 // timedArgs are inputArgs for FFmpeg where times matter. Of formats whose times may jump (MPEG-TS and its like) it counts from
