@@ -94,7 +94,7 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 		args = append(args, "-reinit_filter", "0")
 	}
 	first, soon := 3, job.Chunk == 0 && len(plan.Chunks) > 1 && plan.Remuxed() == nil
-	args = append(args, "-i", inputMark, "-filter_complex_threads", threads,
+	args = append(args, "-autorotate", "0", "-i", inputMark, "-filter_complex_threads", threads,
 		"-filter_complex", graph(job, p, first+len(plan.Encoded())))
 	forced := forcedKeyframes(plan, chunk)
 	for i, r := range plan.Encoded() {
@@ -177,6 +177,7 @@ func (o *rungOutput) drain(ctx context.Context, pipe io.Reader) error {
 			if int(scale) != o.plan.FrameRate.Num {
 				return fmt.Errorf("%w: %d ticks a second where %d were asked for", errMP4, scale, o.plan.FrameRate.Num)
 			}
+			straight(init)
 			o.init = init
 			return o.out.Init(ctx, o.rung.Name, codecs, bytes.Clone(init)) //nolint:wrapcheck // the callee's
 		},

@@ -44,6 +44,7 @@ func graph(job commands.ChunkJob, p probe, free int) string {
 		skip = chunk.Start
 	}
 	steps = append(steps, fmt.Sprintf("trim=start_frame=%d:end_frame=%d", skip, skip+chunk.Frames), "setpts=N")
+	steps = append(steps, p.video.upright()...)
 	steps = append(steps, colours(src, p, plan.Encoded()[0])...)
 
 	poster := ""

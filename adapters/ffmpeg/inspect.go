@@ -91,12 +91,7 @@ func (e *Encoder) decodeStart(ctx context.Context, path string, p probe) error {
 // describe puts the headers and the measurements together.
 func describe(p probe, t *timing, m measured) domain.SourceInfo {
 	v := p.video
-	rotation := 0
-	for _, d := range v.SideData {
-		if d.Rotation != 0 {
-			rotation = ((int(math.Round(-d.Rotation/90))*90)%360 + 360) % 360 // clockwise
-		}
-	}
+	rotation, _ := v.turned()
 	width, height := float64(v.Width), float64(v.Height)
 	if num, den, ok := ratio(v.Aspect); ok {
 		// Squared by stretching the one side, so that no line of the source is lost.
@@ -136,6 +131,12 @@ func ratio(s string) (num, den float64, ok bool) {
 		return 1, 1, false
 	}
 	return x, y, true
+}
+
+// square says whether players show pixels as squares: a ratio that nobody means some of them keep to.
+func square(aspect string) bool {
+	a, b, found := strings.Cut(aspect, ":")
+	return a == b || !found || a == "0" // "N/A" and "0:1" are unknown
 }
 
 func transfer(v stream) domain.Transfer {

@@ -108,13 +108,16 @@ func (e *Encoder) measureArgs(m *measurement, p probe) []string {
 	for i, start := range m.starts {
 		args = append(append(args, "-threads", threads), e.inputArgs(p.container)...)
 		// From the keyframe before: the pictures between would cost as much as those that are looked at.
-		args = append(args, "-noaccurate_seek", "-ss", strconv.FormatFloat(start, 'f', 3, 64), "-an", "-i", inputMark)
+		args = append(args, "-noaccurate_seek", "-ss", strconv.FormatFloat(start, 'f', 3, 64), "-an", "-autorotate", "0", "-i", inputMark)
 		fmt.Fprintf(&graph, "[%d:%d]", i, p.video.Index)
 		if m.job.Source.Interlaced {
 			graph.WriteString("bwdif=mode=send_frame,")
 		}
-		fmt.Fprintf(&graph, "setpts=PTS-STARTPTS,fps=%s,tpad=stop=-1:stop_mode=clone,trim=end_frame=%d,scale=%d:%d:flags=bicubic,setsar=1[p%d];",
-			m.job.Plan.FrameRate, pieceFrames, m.top.Width, m.top.Height, i)
+		fmt.Fprintf(&graph, "setpts=PTS-STARTPTS,fps=%s,tpad=stop=-1:stop_mode=clone,trim=end_frame=%d,", m.job.Plan.FrameRate, pieceFrames)
+		for _, f := range p.video.upright() {
+			graph.WriteString(f + ",")
+		}
+		fmt.Fprintf(&graph, "scale=%d:%d:flags=bicubic,setsar=1[p%d];", m.top.Width, m.top.Height, i)
 	}
 	for i := range m.starts {
 		fmt.Fprintf(&graph, "[p%d]", i)

@@ -21,6 +21,7 @@ type odd struct {
 	args    string // of FFmpeg, from the inputs to the output
 	turned  int    // degrees, by which the player is to turn it
 	edits   []byte // an edit list, of which FFmpeg writes none
+	matrix  []byte // that turns and mirrors the picture, the same
 	width   int    // of the top rendition
 	height  int
 	frames  int
@@ -97,6 +98,12 @@ func TestOddSources(t *testing.T) {
 		"turned by 90, pixels 4:3":  {file: "a.mp4", args: moving(240, 180, 25, 0.4) + " -vf setsar=4/3" + lossy, turned: 90, width: 180, height: 320, frames: 10},
 		"turned by 270, pixels 3:4": {file: "a.mov", args: moving(320, 180, 25, 0.4) + " -vf setsar=3/4" + lossy, turned: 270, width: 240, height: 320, frames: 10},
 
+		// The upper left corner is white.
+		"mirrored":              {file: "a.mp4", args: corner(""), matrix: matrix(-1, 0, 0, 1), width: 320, height: 180, look: whiteAt(1, 0), allowed: output.Allowed{Tainted: true}},
+		"upside down, mirrored": {file: "a.mp4", args: corner(""), matrix: matrix(1, 0, 0, -1), width: 320, height: 180, look: whiteAt(0, 1), allowed: output.Allowed{Tainted: true}},
+		"mirrored and turned":   {file: "a.mp4", args: corner(",setsar=4/3"), matrix: matrix(0, -1, -1, 0), width: 180, height: 428, look: whiteAt(1, 1), allowed: output.Allowed{Tainted: true}},
+		"turned by 50":          {file: "a.mp4", args: corner(""), matrix: matrix(0.643, 0.766, -0.766, 0.643), width: 180, height: 320, look: whiteAt(1, 0), allowed: output.Allowed{Tainted: true}},
+
 		"top field first":    {file: "a.mp4", args: moving(320, 192, 50, 0.8) + " -vf tinterlace=interleave_top" + lossy + " -flags +ildct+ilme -x264opts tff=1", rate: 25, frames: 20, seconds: 0.8},
 		"bottom field first": {file: "a.mp4", args: moving(320, 192, 50, 0.8) + " -vf tinterlace=interleave_bottom" + lossy + " -flags +ildct+ilme -x264opts bff=1", rate: 25, frames: 20, seconds: 0.8},
 		"fields in MPEG-2":   {file: "a.ts", args: moving(320, 192, 50, 0.8) + " -vf tinterlace=interleave_top,setfield=tff -c:v mpeg2video -q:v 2 -flags +ildct+ilme", rate: 25, frames: 20, seconds: 0.8},
@@ -138,6 +145,12 @@ func TestOddSources(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if c.matrix != nil {
+				turned := inside(t, bytesOf(t, path), "moov/trak/tkhd", func(b []byte) []byte { return slices.Replace(b, 40, 76, c.matrix...) })
+				if err := os.WriteFile(path, turned, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
 			c.check(t, e, path)
 		})
 	}
@@ -163,6 +176,9 @@ func (c odd) check(t *testing.T, e *ffmpeg.Encoder, path string) {
 	if got := plan.FrameRate.Seconds(plan.Frames); c.seconds != 0 && math.Abs(got-c.seconds) > 0.1 {
 		t.Errorf("%.3f s, not %.3f s", got, c.seconds)
 	}
+	if c.matrix != nil && plan.Remuxed() != nil {
+		t.Error("its own pictures would be served")
+	}
 	made := checked(t, e, path, info, cheaper(plan), c.allowed)
 	if c.look != nil && !t.Failed() {
 		c.look(t, made)
@@ -182,6 +198,30 @@ func TestLargerThanCanBe(t *testing.T) {
 		_, err := e.Inspect(t.Context(), path)
 		if failure, ok := errors.AsType[*domain.Failure](err); !ok || failure.Code != domain.ResolutionTooHigh {
 			t.Errorf("%d×%d: %v", size[0], size[1], err)
+		}
+	}
+}
+
+// corner is a black picture whose upper left quarter is white.
+func corner(filter string) string {
+	return "-f lavfi -i color=black:s=320x180:r=25:d=0.4,drawbox=c=white:t=fill:w=160:h=90" + filter + lossy + " -pix_fmt yuv420p"
+}
+
+// matrix is that of a header (ISO/IEC 14496-12, 8.3.2): where it puts what lies to the right, and what lies below.
+func matrix(a, b, c, d float64) []byte {
+	fixed := func(v float64) uint32 { return uint32(int32(v * 65536)) }
+	return numbers(fixed(a), fixed(b), 0, fixed(c), fixed(d), 0, 0, 0, 1<<30)
+}
+
+// whiteAt looks for the white quarter: 0 is the left or the upper half.
+func whiteAt(x, y int) func(*testing.T, string) {
+	return func(t *testing.T, top string) {
+		t.Helper()
+		for i := range 4 {
+			part := fmt.Sprintf("crop=iw/2-8:ih/2-8:%d*(iw/2+8):%d*(ih/2+8)", i%2, i/2)
+			if got := luma(t, []string{"-i", top}, part); (got > 128) != (i == 2*y+x) {
+				t.Errorf("the quarter at %d, %d has a mean of %.0f", i%2, i/2, got)
+			}
 		}
 	}
 }

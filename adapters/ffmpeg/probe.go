@@ -35,9 +35,7 @@ type stream struct {
 	SampleRate  string            `json:"sample_rate"`
 	Disposition map[string]int    `json:"disposition"`
 	Tags        map[string]string `json:"tags"`
-	SideData    []struct {
-		Rotation float64 `json:"rotation"`
-	} `json:"side_data_list"`
+	SideData    []sideData        `json:"side_data_list"`
 }
 
 // probe is a source as its headers tell it, with the tracks that are used of it.

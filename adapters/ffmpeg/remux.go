@@ -27,11 +27,10 @@ const (
 // they are meant.
 func remuxable(p probe, t *timing, m measured, s domain.SourceInfo) *domain.RemuxInfo {
 	v := p.video
-	num, den, _ := ratio(v.Aspect)
 	switch {
 	case v.Codec != "h264", !slices.Contains([]string{"yuv420p", "yuvj420p"}, v.PixelFormat),
 		!slices.Contains([]string{"Constrained Baseline", "Baseline", "Main", "High"}, v.Profile), v.Level > maxRemuxLevel,
-		max(v.Width, v.Height) > maxRemuxSide, s.Rotation != 0, num != den, s.Interlaced, s.Transfer != domain.SDR, //nolint:gocritic // no pair
+		max(v.Width, v.Height) > maxRemuxSide, len(v.upright()) > 0, !square(v.Aspect), s.Interlaced, s.Transfer != domain.SDR,
 		m.noSeek != "", t.cut, t.unordered > 0, len(t.video) == 0, m.duration <= 0:
 		return nil
 	}

@@ -120,6 +120,7 @@ func TestWhatBrowsersDoNotPlayIsNotRemuxed(t *testing.T) {
 		"4:4:4":        clip(t, "b.mp4", source, "-c:v", "libx264", "-pix_fmt", "yuv444p"),
 		"HEVC":         clip(t, "c.mp4", source, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none"),
 		"no square":    clip(t, "d.mp4", source+",setsar=2", "-c:v", "libx264", "-pix_fmt", "yuv420p"),
+		"pixels 1:9":   clip(t, "h.mp4", source+",setsar=1/9", "-c:v", "libx264", "-pix_fmt", "yuv420p"),
 		"interlaced":   clip(t, "e.mp4", source, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-flags", "+ildct+ilme", "-top", "1"),
 		"120 a second": clip(t, "f.mp4", "testsrc2=s=320x180:r=120:d=9", "-c:v", "libx264", "-pix_fmt", "yuv420p"),
 		"open GOPs":    clip(t, "g.mp4", source, "-c:v", "libx264", "-pix_fmt", "yuv420p", "-bf", "3", "-g", "50", "-x264-params", "open-gop=1:b-adapt=0:scenecut=0:min-keyint=50"),
