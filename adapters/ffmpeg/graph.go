@@ -112,9 +112,11 @@ func colours(src domain.SourceInfo, p probe, top domain.Rung) []string {
 	if src.Transfer == domain.PQ || src.Transfer == domain.HLG {
 		transfer := map[domain.Transfer]string{domain.PQ: "smpte2084", domain.HLG: "arib-std-b67"}[src.Transfer]
 		return []string{
-			fmt.Sprintf("scale=%d:%d:flags=bicubic", top.Width, top.Height),
+			fmt.Sprintf("scale=%d:%d:flags=bicubic:out_range=tv", top.Width, top.Height),
 			"format=yuv420p10le",
-			fmt.Sprintf("zscale=tin=%s:min=bt2020nc:pin=bt2020:rin=tv:t=linear:npl=100", transfer),
+			// What the file says of its colours besides may be missing, and then zscale finds no way.
+			"setparams=range=tv:colorspace=bt2020nc:color_primaries=bt2020:color_trc=" + transfer,
+			"zscale=t=linear:npl=100",
 			"format=gbrpf32le", "zscale=p=bt709", "tonemap=hable:desat=0", "zscale=t=bt709:m=bt709:p=bt709:r=tv", "format=yuv420p",
 		}
 	}

@@ -80,6 +80,8 @@ func TestOddSources(t *testing.T) {
 		"alpha in ProRes": {file: "a.mov", args: half("yuva444p10le") + " -c:v prores_ks -profile:v 4444 -alpha_bits 16", frames: 10, look: leftIsBlack},
 		"alpha in RLE":    {file: "a.mov", args: half("argb") + " -c:v qtrle", frames: 10, look: leftIsBlack},
 		"PQ":              {file: "a.mp4", args: hdr("smpte2084"), frames: 10, look: asBright, allowed: output.Allowed{Similarity: 0.8}}, // saturated as no camera sees it
+		"PQ and no more":  {file: "a.mp4", args: hdr("smpte2084") + " -bsf:v h264_metadata=colour_primaries=2:matrix_coefficients=2", frames: 10, look: asBright, allowed: output.Allowed{Similarity: 0.8}},
+		"PQ, full range":  {file: "a.mp4", args: strings.Replace(hdr("smpte2084"), "r=tv:npl", "r=pc:npl", 1) + " -color_range pc", frames: 10, look: asBright, allowed: output.Allowed{Similarity: 0.8}},
 		"HLG":             {file: "a.mp4", args: hdr("arib-std-b67"), frames: 10, look: asBright},
 
 		"odd sizes":                 {file: "a.mp4", args: moving(321, 239, 25, 0.4) + lossy + " -pix_fmt yuv444p", width: 322, height: 240, frames: 10},
