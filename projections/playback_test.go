@@ -161,6 +161,33 @@ func TestPlaybackGrowsWithoutAGap(t *testing.T) {
 	}
 }
 
+// A track that is gone on with by another worker has its initialization segment stored twice. What a player was told of it stays.
+func TestAnotherTryOfATrackChangesNoInitializationSegment(t *testing.T) {
+	t.Parallel()
+	plan := planned(1).(domain.TranscodePlanned)
+	plan.Plan.Rungs = append([]domain.Rung{{Name: domain.RemuxName, Width: 1280, Height: 720, MaxRate: 3_000_000, Remux: true}}, plan.Plan.Rungs[1])
+	plan.Plan.Starts = []int{0, 100, 200, 300}
+	sound, pictures := audioDone(1, 0).(domain.AudioTranscoded), domain.SourceRemuxed{
+		Attempt: 1, Codecs: "avc1.64001f", Init: blobOf(1, "source/init.mp4", 800),
+		Segments: []domain.Segment{{Blob: blobOf(1, "source/00000.m4s", 9), Duration: 4}},
+	}
+	p := newPlayedBack(t).given(created(domain.PublishAuto), domain.VideoUploaded{Attempt: 1}, plan, sound, pictures)
+	before := p.playable()
+	sound, pictures = audioDone(1, 1).(domain.AudioTranscoded), domain.SourceRemuxed{
+		Attempt: 1, Part: 1, Codecs: "avc1.64001f", Init: blobOf(1, "another/source/init.mp4", 800), Final: true,
+		Segments: []domain.Segment{{Blob: blobOf(1, "source/00001.m4s", 9), Duration: 10}},
+	}
+	sound.Init = blobOf(1, "another/audio/init.mp4", 700)
+	p.given(sound, pictures)
+	after := p.playable()
+	if a, b := before.Renditions[0], after.Renditions[0]; a.Init != b.Init || len(b.Segments) != 2 || !b.Ended {
+		t.Errorf("of the pictures it was %v, it is %v", a.Init, b.Init)
+	}
+	if a, b := before.Audio[0], after.Audio[0]; a.Init != b.Init || len(b.Segments) != 4 || !b.Ended {
+		t.Errorf("of the sound it was %v, it is %v", a.Init, b.Init)
+	}
+}
+
 func TestPlaybackIsWithheld(t *testing.T) {
 	t.Parallel()
 	p := newPlayedBack(t).given(created(domain.PublishManual), domain.VideoUploaded{Attempt: 1}).given(whole(1)...)

@@ -72,8 +72,11 @@ func (a *assembly) playback() (Playback, bool) {
 			Name: rung.Name, Width: rung.Width, Height: rung.Height, FrameRate: a.plan.FrameRate, MaxRate: rung.MaxRate,
 		}
 		if rung.Remux {
-			for _, part := range a.remux {
-				r.Init, r.Codecs, r.Ended = part.Init, part.Codecs, part.Final // the init segment of all parts is one
+			for i, part := range a.remux {
+				if i == 0 { // as players were told when there was only that
+					r.Init, r.Codecs = part.Init, part.Codecs
+				}
+				r.Ended = part.Final
 				r.Segments = append(r.Segments, part.Segments...)
 			}
 		} else if !a.addChunks(&r, encoded) {
@@ -104,8 +107,11 @@ func (a *assembly) tracks() (all []PlaybackAudio, ok bool) {
 			Name: domain.AudioName(track), Title: plan.Title, Language: plan.Language, Kind: plan.Kind,
 			Channels: plan.Channels, BitRate: plan.BitRate,
 		}
-		for _, part := range a.audio[track] {
-			t.Init, t.Codecs, t.Ended = part.Init, part.Codecs, part.Final // the init segment of all parts is one
+		for i, part := range a.audio[track] {
+			if i == 0 { // as players were told when there was only that
+				t.Init, t.Codecs = part.Init, part.Codecs
+			}
+			t.Ended = part.Final
 			t.Segments = append(t.Segments, part.Segments...)
 		}
 		switch {
