@@ -354,6 +354,70 @@ func TestWhatIsWatchedFirstIsMadeOfWhatIsExpected(t *testing.T) {
 	}
 }
 
+// Where the source's own pictures are served, they and the sound are what is watched first.
+func TestTheSourcesOwnPicturesAreTakenOfWhatIsExpected(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		begins func(*domain.SourceInfo)
+		first  int // segments that are recorded first; one, where nothing of it was made before
+		taken  int // how often the pictures are begun with
+	}{
+		"as expected":            {begins: func(*domain.SourceInfo) {}, first: 2, taken: 2},
+		"one segment is known":   {begins: func(s *domain.SourceInfo) { s.Remux.Joints = s.Remux.Joints[:2] }, first: 1, taken: 2},
+		"no segment is known":    {begins: func(s *domain.SourceInfo) { s.Remux.Joints = s.Remux.Joints[:1] }, first: 1, taken: 1},
+		"other segments":         {begins: func(s *domain.SourceInfo) { s.Remux.Joints[1] = 105 }, first: 1, taken: 2},
+		"another beginning":      {begins: func(s *domain.SourceInfo) { s.Remux.Start = 0.04 }, first: 1, taken: 2},
+		"pictures to be encoded": {begins: func(s *domain.SourceInfo) { s.Remux = nil }, first: 1, taken: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSlowly(t)
+			s.encoder.Source.Audio = &domain.AudioInfo{Track: 1, Codec: "aac", Channels: 2, SampleRate: 48000}
+			s.encoder.Source.Remux = &domain.RemuxInfo{BitRate: 1_000_000}
+			for joint := 0; joint < s.encoder.Source.Frames; joint += 100 {
+				s.encoder.Source.Remux.Joints = append(s.encoder.Source.Remux.Joints, joint)
+			}
+			begins := s.encoder.Source
+			remux := *begins.Remux
+			remux.Joints = slices.Clone(remux.Joints[:3])
+			begins.Frames, begins.Duration, begins.Remux = 250, 10, &remux
+			c.begins(&begins)
+			s.following.Whole, s.following.Begins = true, begins
+			s.begin(nil)
+			s.send(5)
+			for begun := map[commands.TaskKind]bool{}; c.taken > 1 && len(begun) < 2; { // the pictures, and the sound
+				begun[(<-s.met).Kind] = true
+			}
+			s.send(5)
+			if err := errors.Join(s.body.Close(), <-s.done); err != nil {
+				t.Fatal(err)
+			}
+			s.settle()
+			if v := s.pipeline.video(s.video); v.Status() != domain.StatusReady {
+				t.Errorf("it is %s", v.Status())
+			}
+			s.onlyLive(s.video)
+			var pictures, sound []int
+			for _, r := range s.history(s.video) {
+				switch e := r.Event.(type) {
+				case domain.SourceRemuxed:
+					pictures = append(pictures, len(e.Segments))
+				case domain.AudioTranscoded:
+					sound = append(sound, len(e.Segments))
+				}
+			}
+			if pictures[0] != c.first || sound[0] != c.first {
+				t.Errorf("segments were recorded by %v, of the sound by %v, want %d first", pictures, sound, c.first)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if n := s.work[commands.Task{Kind: commands.TaskRemux}]; n != c.taken {
+				t.Errorf("the pictures were begun with %d times, not %d", n, c.taken)
+			}
+		})
+	}
+}
+
 func TestNothingIsSaidOfASourceThatIsNotWhole(t *testing.T) {
 	t.Parallel()
 	s := newSlowly(t)

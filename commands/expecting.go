@@ -12,6 +12,9 @@ import (
 // What the inspection needs all of a source for, its first seconds let expect: enough to make what is watched first of it. That is
 // recorded if the plan turns out to be what was expected.
 
+// segmentsExpected is how many segments of the source's own pictures are made at most of what is expected.
+const segmentsExpected = 2
+
 // expectation is what a source becomes, and the plan for it, if it goes on as it begins.
 type expectation struct {
 	path   string
@@ -56,7 +59,10 @@ func (f *foresight) expect(ctx context.Context, w *Worker, path string, t Task, 
 		return err
 	}
 	plan := v.Encoding.Or(f.ahead.Encoding).Plan(source)
-	if plan.Remuxed() != nil || len(plan.Chunks) < 2 || f.over() {
+	if plan.Remuxed() != nil {
+		plan.Starts = plan.Starts[:min(len(plan.Starts), 1+segmentsExpected)]
+	}
+	if !plan.BeginsLike(plan) || f.over() { // it has no more than what would be its beginning
 		return nil
 	}
 	if err := w.hasRoom(ctx, t); err != nil {
@@ -65,8 +71,16 @@ func (f *foresight) expect(ctx context.Context, w *Worker, path string, t Task, 
 	return first(ctx, w, t, expectation{path, source, plan})
 }
 
-// firstChunk encodes the first chunk.
+// meets says whether the video became what was expected, as far as what was made of it goes.
+func (x expectation) meets(v domain.Video) bool {
+	return v.Run.Source.BeginsLike(x.source) && v.Run.Plan.BeginsLike(x.plan)
+}
+
+// firstChunk encodes the first chunk, for which nobody waits where the source's own pictures are served.
 func (f *foresight) firstChunk(ctx context.Context, w *Worker, t Task, x expectation) error {
+	if x.plan.Remuxed() != nil {
+		return nil
+	}
 	release, err := w.slot(ctx, true)
 	if err != nil {
 		return err
@@ -84,6 +98,28 @@ func (f *foresight) firstChunk(ctx context.Context, w *Worker, t Task, x expecta
 		return err
 	}
 	return f.came(ctx, w, t, x, out, func(v domain.Video) ([]domain.Event, error) { return v.RecordChunk(event, nil) })
+}
+
+// firstPictures takes the first segments of the source's own pictures. The remux of all of it leaves them out then.
+func (f *foresight) firstPictures(ctx context.Context, w *Worker, t Task, x expectation) error {
+	if x.plan.Remuxed() == nil {
+		return nil
+	}
+	out, err := newStoring(f, t, domain.RemuxName)
+	if err != nil {
+		return err
+	}
+	first := firstSegments{storing: out, most: len(x.plan.Starts) - 1}
+	err = f.ahead.Encoder.Remux(ctx, RemuxJob{Path: x.path, Source: x.source, Plan: x.plan}, &first)
+	if first.n == first.most { // then we have ended it
+		err = nil
+	}
+	if err = errors.Join(err, out.wait()); err != nil || first.n == 0 {
+		return err
+	}
+	e := out.part(0, first.n)
+	event := domain.SourceRemuxed{Attempt: t.Attempt, Init: e.Init, Codecs: e.Codecs, Segments: e.Segments}
+	return f.came(ctx, w, t, x, out, func(v domain.Video) ([]domain.Event, error) { return v.RecordRemux(event) })
 }
 
 // firstSound encodes the first segments of the sound that players begin with. The encode of all of it leaves them out then.
@@ -120,15 +156,23 @@ func twoSegments(p domain.Plan) domain.Plan {
 type firstSegments struct {
 	*storing
 
-	n int
+	n    int
+	most int // after so many it takes no more; 0 for any number
 }
+
+var errEnough = errors.New("there are as many segments as were asked for")
 
 func (s *firstSegments) Segment(ctx context.Context, rendition string, m MediaSegment) error {
 	if m.Last {
 		return nil
 	}
-	s.n++
-	return s.storing.Segment(ctx, rendition, m)
+	if err := s.storing.Segment(ctx, rendition, m); err != nil {
+		return err
+	}
+	if s.n++; s.n == s.most {
+		return errEnough
+	}
+	return nil
 }
 
 // came records what was made, if what was expected has come.
@@ -163,7 +207,7 @@ func (f *foresight) awaitPlan(ctx context.Context, w *Worker, x expectation) err
 		case !v.InWork() || v.Attempt != f.attempt:
 			return domain.ErrSuperseded
 		case v.Run.Plan == nil:
-		case v.Run.Source.BeginsLike(x.source) && v.Run.Plan.BeginsLike(x.plan):
+		case x.meets(v):
 			return nil
 		default:
 			return errOtherwise

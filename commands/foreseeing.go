@@ -66,8 +66,10 @@ func (f *foresight) appended(p domain.Position) {
 }
 
 func (f *foresight) work(ctx context.Context, w *Worker, path string, measure *time.Timer) error {
-	chunk, sound := f.guess(ctx, w, path, f.task(TaskChunk), f.firstChunk), f.guess(ctx, w, path, f.task(TaskAudio), f.firstSound)
+	chunk, pictures := f.guess(ctx, w, path, f.task(TaskChunk), f.firstChunk), f.guess(ctx, w, path, f.task(TaskRemux), f.firstPictures)
+	sound := f.guess(ctx, w, path, f.task(TaskAudio), f.firstSound)
 	defer chunk.end()
+	defer pictures.end()
 	defer sound.end()
 	if err := f.piece(ctx, w, f.task(TaskInspect), nil); err != nil {
 		return err
@@ -98,7 +100,7 @@ func (f *foresight) work(ctx context.Context, w *Worker, path string, measure *t
 		if t.Track > 0 {
 			continue // nobody waits for it
 		}
-		begun := map[TaskKind]*guess{TaskAudio: sound}[t.Kind]
+		begun := map[TaskKind]*guess{TaskAudio: sound, TaskRemux: pictures}[t.Kind]
 		tracks.Go(func() { _ = f.piece(ctx, w, t, begun) }) // whatever it was: it is done again when the source is there
 	}
 	for _, t := range f.pieces(v, TaskMeasure) {

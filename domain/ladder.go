@@ -81,8 +81,13 @@ func (p Plan) Remuxed() *Rung {
 	return nil
 }
 
-// BeginsLike says whether the first chunk is the same in both plans, and not the only one.
+// BeginsLike says whether what is watched first is the same in both plans, and not all there is: the first chunk, or all segments
+// but the last of the plan that has fewer, where the source's own pictures are served.
 func (p Plan) BeginsLike(o Plan) bool {
+	if p.Remuxed() != nil && o.Remuxed() != nil {
+		n := min(len(p.Starts), len(o.Starts))
+		return n > 1 && p.FrameRate == o.FrameRate && slices.Equal(p.Starts[:n], o.Starts[:n])
+	}
 	return len(p.Chunks) > 1 && len(o.Chunks) > 1 && p.Chunks[0] == o.Chunks[0] && p.FrameRate == o.FrameRate && p.GOP == o.GOP &&
 		p.SegmentFrames == o.SegmentFrames && p.FirstFrames == o.FirstFrames && p.Profile == o.Profile && len(p.Starts)+len(o.Starts) == 0 && slices.Equal(p.Rungs, o.Rungs)
 }

@@ -69,8 +69,11 @@ type SourceInfo struct {
 	MoreAudio []AudioInfo `json:"more_audio,omitempty"`
 }
 
-// BeginsLike says whether what is encoded of two sources' pictures begins in the same way, if the pictures do.
+// BeginsLike says whether what is made of two sources' pictures begins in the same way, if the pictures do.
 func (s SourceInfo) BeginsLike(o SourceInfo) bool {
+	if s.Remux != nil && o.Remux != nil && s.Remux.Start != o.Remux.Start {
+		return false
+	}
 	return s.Container == o.Container && s.VideoCodec == o.VideoCodec && s.PixelFormat == o.PixelFormat && s.Width == o.Width &&
 		s.Height == o.Height && s.Rotation == o.Rotation && s.FrameRate == o.FrameRate && s.VFR == o.VFR &&
 		s.Interlaced == o.Interlaced && s.Transfer == o.Transfer && s.Alpha == o.Alpha

@@ -35,6 +35,8 @@ const (
 	// no more than so many seconds. What comes later is encoded while it comes.
 	measureHalf = 0.5
 	measureMost = 300
+	// farthestJoint is by when the first segment of the source's own pictures must end.
+	farthestJoint = 10
 	// firstLook is how many bytes are looked at first of a source without a table, and then twice as many each time.
 	firstLook = 256 << 10
 )
@@ -116,14 +118,23 @@ func (e *Encoder) firstSeconds(ctx context.Context, path string, f *following) e
 		if err != nil || len(t.video) == 0 || t.video[len(t.video)-1] < (startSeconds+readAhead)*1e6 {
 			continue
 		}
+		first := describe(p, t, t.measure())
+		if !endsSegment(first) && t.video[len(t.video)-1] < (farthestJoint+readAhead)*1e6 {
+			continue
+		}
 		file, err := openable(path)
 		if err != nil {
 			return err
 		}
 		e.probed.put(path, file, p)
-		f.first = describe(p, t, t.measure())
+		f.first = first
 		return nil
 	}
+}
+
+// endsSegment says whether it is known of what will be served as it is where its first segment ends.
+func endsSegment(s domain.SourceInfo) bool {
+	return s.Remux == nil || float64(s.Remux.Joints[len(s.Remux.Joints)-1]) >= startSeconds*s.FrameRate.Float()
 }
 
 // Foresee implements commands.FollowingEncoder.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -240,6 +241,80 @@ func TestTheBeginningOfWhatHasNoTable(t *testing.T) {
 			if diff := cmp.Diff(info, ahead); diff != "" {
 				t.Errorf("of the whole file (-) and ahead (+):\n%s", diff)
 			}
+		})
+	}
+}
+
+// enough takes so many segments and no more.
+type enough struct {
+	*recorder
+
+	rendition string
+	segments  int
+}
+
+func (r enough) Segment(ctx context.Context, rendition string, s commands.MediaSegment) error {
+	if err := r.recorder.Segment(ctx, rendition, s); err != nil {
+		return err
+	}
+	if len(r.recorder.segments[r.rendition]) == r.segments {
+		return errors.New("that is enough")
+	}
+	return nil
+}
+
+// The source's own pictures begin as they do in the remux of all of it, also where its keyframes are far apart.
+func TestTheBeginningOfPicturesThatAreServedAsTheyAre(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	x264 := func(name, gop string, more ...string) string {
+		const source = "testsrc2=s=320x180:r=25:d=30,noise=alls=40:allf=t"
+		return clip(t, name, source, append([]string{
+			"-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-c:a", "aac",
+		}, more...)...)
+	}
+	for name, path := range map[string]string{
+		"matroska":      x264("a.mkv", "50"),
+		"transport":     x264("b.ts", "50"),
+		"fragments":     x264("c.mp4", "50", "-movflags", "+frag_keyframe+empty_moov"),
+		"far keyframes": x264("d.mkv", "200"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			info, err := e.Inspect(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr := newTrickle(t, path)
+			defer e.Follow(tr.path, tr)()
+			begins, err := e.Foresee(t.Context(), tr.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, guess := domain.PlanTranscode(info), domain.PlanTranscode(begins)
+			if plan.Remuxed() == nil || !begins.BeginsLike(info) || !guess.BeginsLike(plan) {
+				t.Fatalf("expected was %+v, it became %+v", begins, info)
+			}
+			whole, first := newRecorder(), enough{newRecorder(), domain.RemuxName, len(guess.Starts) - 1}
+			if err := e.Remux(t.Context(), commands.RemuxJob{Path: tr.path, Source: begins, Plan: guess}, first); err == nil {
+				t.Error("it went on when there was enough")
+			}
+			if tr.sent > len(tr.content)*3/4 {
+				t.Errorf("%d of %d bytes were needed", tr.sent, len(tr.content))
+			}
+			if err := e.Remux(t.Context(), commands.RemuxJob{Path: path, Source: info, Plan: plan}, whole); err != nil {
+				t.Fatal(err)
+			}
+			// What comes later is played with the initialization segment of the beginning, which may differ by a bit rate that
+			// is only known of a whole file.
+			joined := newRecorder()
+			joined.inits, joined.segments = first.inits, maps.Clone(whole.segments)
+			if said := runFFmpeg(t, "-v", "error", "-i", "file:"+joined.file(t, domain.RemuxName), "-f", "null", "-"); len(said) > 0 {
+				t.Error(said)
+			}
+			whole.inits = first.inits
+			whole.segments[domain.RemuxName] = whole.segments[domain.RemuxName][:first.segments]
+			same(t, whole, first.recorder)
 		})
 	}
 }
