@@ -153,9 +153,13 @@ var shortSides = []struct{ side, maxRate int }{ //nolint:gochecknoglobals // a t
 }
 
 // Ladder returns the rungs for a source shown at width × height, highest first: never above the source, even sizes,
-// and never none. A source smaller than the lowest rung gets one rung of its own size.
+// and never none. A source smaller than the lowest rung gets one rung of its own size, one that is larger than players
+// decode the largest size that they do.
 func Ladder(width, height int) []Rung {
 	short := min(width, height)
+	for short > 2 && !decodable(rung(width, height, short, 0)) {
+		short--
+	}
 	var rungs []Rung
 	for _, s := range shortSides {
 		if s.side <= short {
@@ -180,6 +184,20 @@ func rung(width, height, short, maxRate int) Rung {
 		MaxRate: maxRate,
 	}
 }
+
+// MaxMacroblocks is how many blocks of 16 × 16 pixels a picture may have at 60 a second in level 5.2 of AVC (ITU-T H.264, table A-1)
+// and level 5.1 of HEVC (ITU-T H.265, table A.8), beyond which few players go: those of 4096 × 2160 pixels.
+const MaxMacroblocks = 256 * 135
+
+// maxSide is what both let a side be, in whole blocks of a power of two.
+const maxSide = 8192
+
+func decodable(r Rung) bool {
+	return r.Macroblocks() <= MaxMacroblocks && max(r.Width, r.Height) <= maxSide
+}
+
+// Macroblocks returns of how many blocks of 16 × 16 pixels a picture is made.
+func (r Rung) Macroblocks() int { return (r.Width + 15) / 16 * ((r.Height + 15) / 16) }
 
 // even rounds to the nearest even number of at least 2: 4:2:0 needs both sides even.
 func even(x float64) int { return max(2, 2*int(math.Round(x/2))) }

@@ -62,6 +62,12 @@ func codecArgs(plan domain.Plan, r domain.Rung, threads string, soon bool) []str
 			common = append(common, "-rc-lookahead", "20")
 		}
 	}
+	// A picture may be made from 8 others in the slowest preset. So many large ones are more than level 5.2 keeps (ITU-T H.264,
+	// table A-1: MaxDpbMbs).
+	const most, kept = 8, 184_320
+	if refs := kept / r.Macroblocks(); e.preset == "slower" && refs < most {
+		common = append(common, "-refs", strconv.Itoa(refs))
+	}
 	return append(common, "-c:v", "libx264", "-profile:v", "high", "-maxrate", rate, "-bufsize", strconv.Itoa(2*r.MaxRate),
 		"-sc_threshold", "0", "-flags", "+cgop", "-aq-mode", "2")
 }

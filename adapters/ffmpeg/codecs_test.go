@@ -58,6 +58,22 @@ func TestEveryCodecAndProfileOnTheSameGrid(t *testing.T) {
 	}
 }
 
+// No picture is too large for what players decode in the profile that takes most of them into account.
+func TestTheLargestPicturesAreOfALevelThatPlayersDecode(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	path := clip(t, "a.mkv", "testsrc2=s=5120x2160:r=25:d=0.04", "-c:v", "mpeg4", "-an")
+	info, err := e.Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := domain.Encoding{Profile: domain.Small}.Plan(info)
+	plan.Rungs = plan.Rungs[:1]
+	if got := encodeAll(t, e, path, info, plan).codecs[plan.Rungs[0].Name]; got != "avc1.640033" && got != "avc1.640034" {
+		t.Errorf("%d×%d: %s", plan.Rungs[0].Width, plan.Rungs[0].Height, got)
+	}
+}
+
 // A rung takes fewer bytes where its plan says coarser, and no more than its cap.
 func TestRatesAndQualityAreThoseOfThePlan(t *testing.T) {
 	t.Parallel()

@@ -30,7 +30,7 @@ func (e *Encoder) Frame(ctx context.Context, init, group []byte, at float64, wid
 	}
 	stream := slices.Concat(init, writeMoof(1, 0, samples[:needed], size, true), media[:size])
 	image, err := e.image(ctx, stream, "-vsync", "passthrough", "-vf", fmt.Sprintf(
-		`select=eq(n\,%d),scale=min(%d\,iw):-2:flags=bicubic:out_color_matrix=bt601:out_range=pc,setsar=1,format=yuvj420p`, shown, width),
+		`select=eq(n\,%d),scale=min(%d\,iw):max(2\,2*round(ih*ow/iw/2)):flags=bicubic:out_color_matrix=bt601:out_range=pc,setsar=1,format=yuvj420p`, shown, width),
 		"-frames:v", "1", "-c:v", "mjpeg", "-q:v", "4", "-f", "image2pipe")
 	if err != nil {
 		return nil, fmt.Errorf("take a picture: %w", err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
+	"github.com/cinelog/cinelog/domain"
 )
 
 func TestAFrameIsTheOneShownThen(t *testing.T) {
@@ -40,6 +41,15 @@ func TestAFrameIsTheOneShownThen(t *testing.T) {
 		if want := 4 * frame * 255 / 219; light < want-3 || light > want+3 {
 			t.Errorf("at %g s: a light of %d, want %d", at, light, want)
 		}
+	}
+	// What is far wider than high is some pixels high all the same.
+	plan := smallPlan(info)
+	plan.Chunks, plan.Rungs = plan.Chunks[:1], []domain.Rung{{Name: "8p", Width: 2048, Height: 8, MaxRate: 800_000}}
+	bar := encodeAll(t, e, path, info, plan)
+	if data, err := e.Frame(t.Context(), bar.inits["8p"], bar.segments["8p"][0].Data, 0, 160); err != nil {
+		t.Error(err)
+	} else if size, err := jpeg.DecodeConfig(bytes.NewReader(data)); err != nil || size.Width != 160 || size.Height != 2 {
+		t.Errorf("a picture of %d×%d, %v", size.Width, size.Height, err)
 	}
 	if _, err := e.Frame(t.Context(), r.inits["180p"], []byte("no fragment"), 0, 160); err == nil {
 		t.Error("a picture of what is no fragment")

@@ -17,7 +17,7 @@ func (e *Encoder) Inspect(ctx context.Context, path string) (domain.SourceInfo, 
 	if err != nil {
 		return domain.SourceInfo{}, err
 	}
-	if p.video.Width*p.video.Height > e.opts.MaxPixels {
+	if p.video.Width*p.video.Height > e.opts.MaxPixels || max(p.video.Width, p.video.Height) > maxSourceSide {
 		return domain.SourceInfo{}, &domain.Failure{
 			Code: domain.ResolutionTooHigh, Detail: fmt.Sprintf("%d×%d pixels are more than is accepted", p.video.Width, p.video.Height),
 		}
@@ -53,6 +53,9 @@ func (e *Encoder) Inspect(ctx context.Context, path string) (domain.SourceInfo, 
 	}
 	return describe(p, t, m), nil
 }
+
+// maxSourceSide is the longest side that encoders take; longer ones, of next to no height, are nothing to look at.
+const maxSourceSide = 16384
 
 func isStill(codec string) bool { return codec == "mjpeg" || codec == "rawvideo" }
 

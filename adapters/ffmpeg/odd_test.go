@@ -91,6 +91,7 @@ func TestOddSources(t *testing.T) {
 		"3×5":                       {file: "a.mp4", args: moving(3, 5, 25, 0.4) + lossy + " -pix_fmt yuv444p", width: 4, height: 6, frames: 10, allowed: output.Allowed{Tainted: true}},
 		"a pole":                    {file: "a.mp4", args: moving(17, 4000, 25, 0.2) + lossy + " -pix_fmt yuv444p", width: 18, height: 4000, frames: 5},
 		"a bar":                     {file: "a.mp4", args: moving(4000, 18, 25, 0.2) + lossy + " -pix_fmt yuv444p", width: 4000, height: 18, frames: 5},
+		"as wide as can be":         {file: "a.mkv", args: moving(16384, 16, 25, 0.08) + lossless, width: 8192, height: 8, frames: 2, allowed: output.Allowed{Tainted: true}},
 		"pixels 4:3":                {file: "a.mp4", args: moving(240, 180, 25, 0.4) + " -vf setsar=4/3" + lossy, width: 320, height: 180, frames: 10},
 		"pixels 16:11":              {file: "a.mkv", args: moving(320, 240, 25, 0.4) + " -vf setsar=16/11" + lossy, width: 466, height: 240, frames: 10},
 		"pixels 8:9":                {file: "a.mpg", args: moving(360, 240, 25, 0.4) + " -vf setsar=8/9 -c:v mpeg2video -q:v 2", width: 320, height: 240, frames: 10},
@@ -194,9 +195,9 @@ func (c odd) check(t *testing.T, e *ffmpeg.Encoder, path string) {
 func TestLargerThanCanBe(t *testing.T) {
 	t.Parallel()
 	e := newEncoder(t, ffmpeg.Options{})
-	for _, size := range [][2]int{{8192, 4322}, {16384, 2176}} {
-		path := filepath.Join(t.TempDir(), "a.mp4")
-		runFFmpeg(t, append(strings.Fields("-v error "+moving(size[0], size[1], 25, 0.04)+lossy), path)...)
+	for _, size := range [][2]int{{8192, 4322}, {16384, 2176}, {20000, 16}} {
+		path := filepath.Join(t.TempDir(), "a.mkv")
+		runFFmpeg(t, append(strings.Fields("-v error "+moving(size[0], size[1], 25, 0.04)+lossless), path)...)
 		_, err := e.Inspect(t.Context(), path)
 		if failure, ok := errors.AsType[*domain.Failure](err); !ok || failure.Code != domain.ResolutionTooHigh {
 			t.Errorf("%d×%d: %v", size[0], size[1], err)
