@@ -252,6 +252,58 @@ func TestAnotherUploadWinsAgainstWorkAhead(t *testing.T) {
 	s.onlyLive(s.video)
 }
 
+// What is at work ahead of an upload ends when nobody can record it any more, and not only with the upload, which may take hours.
+func TestWorkAheadEndsWhenTheUploadIsOfNoUse(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		meanwhile func(*slowly)
+		want      error // of the upload
+	}{
+		"deleted": {func(s *slowly) {
+			if _, err := s.service.Delete(s.t.Context(), s.video); err != nil {
+				s.t.Fatal(err)
+			}
+		}, domain.ErrNotFound},
+		"another upload": {func(s *slowly) { s.upload(s.video, "another source") }, domain.ErrNotAllowed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSlowly(t)
+			s.worker.Poll = time.Millisecond
+			before := s.encoder.Before
+			ended := make(chan error, 1)
+			s.encoder.Before = func(ctx context.Context, kind commands.TaskKind, chunk, segment int) error {
+				err := before(ctx, kind, chunk, segment)
+				if kind == commands.TaskChunk && chunk == 1 {
+					<-ctx.Done()
+					ended <- context.Cause(ctx)
+					return context.Cause(ctx)
+				}
+				return err
+			}
+			s.begin(nil)
+			s.send(5)
+			s.await(commands.TaskChunk, 1)
+			c.meanwhile(s)
+			select {
+			case err := <-ended:
+				if !errors.Is(err, domain.ErrSuperseded) {
+					t.Errorf("it ended because of %v", err)
+				}
+			case <-time.After(20 * time.Second):
+				t.Error("it went on")
+			}
+			s.encoder.Before = before
+			s.send(5)
+			if err := errors.Join(s.body.Close(), <-s.done); !errors.Is(err, c.want) {
+				t.Errorf("the upload ended with %v", err)
+			}
+			s.settle()
+			s.onlyLive(s.video)
+		})
+	}
+}
+
 func TestWhatIsAtWorkAtTheLastByteIsNotDoneTwice(t *testing.T) {
 	t.Parallel()
 	s := newSlowly(t)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -39,9 +40,45 @@ func (f *foresight) run(ctx context.Context) {
 	defer f.ahead.Encoder.Follow(path, f.arrival)()
 	service := &Service{Log: f, Blobs: f, Now: f.service.Now, Appended: f.appended}
 	worker := f.ahead.Worker.on(service)
+	defer f.watch(ctx, worker.Poll)()
 	if err := f.work(ctx, worker, path, measure); err != nil && ctx.Err() == nil {
 		worker.Log.DebugContext(ctx, "no more is done ahead of an upload", "video", string(f.video), "reason", err)
 	}
+}
+
+// watch ends all work soon after the log says that the upload can no longer be recorded, however long it still takes.
+func (f *foresight) watch(ctx context.Context, poll time.Duration) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		tick := time.NewTicker(cmp.Or(poll, pollEvery))
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-f.settled:
+				return
+			case <-tick.C:
+			}
+			if f.ofNoUse(ctx) {
+				f.cancel(fmt.Errorf("%w: the upload cannot be recorded any more", domain.ErrSuperseded))
+				return
+			}
+		}
+	})
+	return func() { cancel(); watching.Wait() }
+}
+
+// ofNoUse says whether the video is deleted, or has got another source meanwhile.
+func (f *foresight) ofNoUse(ctx context.Context) bool {
+	f.mu.Lock() // so that the upload is not being recorded now
+	defer f.mu.Unlock()
+	if f.outcome != pending {
+		return false
+	}
+	v, err := f.service.load(ctx, f.video)
+	return err == nil && (v.CanUpload() != nil || v.Attempt+1 != f.attempt)
 }
 
 // measureAfter is how many times as long an upload lasts before its pictures are measured: all of those of a quick one can be.

@@ -67,6 +67,9 @@ func (w *Worker) GiveUp(ctx context.Context, t Task, tries int) error {
 	})
 }
 
+// pollEvery is how often work asks whether it is still wanted: it ends within 5 s, with what it takes to kill a process.
+const pollEvery = 2 * time.Second
+
 // strainedWait is how long a task waits where the machine has no room for it; another machine may take it then.
 const strainedWait = 15 * time.Second
 
@@ -264,7 +267,7 @@ func (w *Worker) watched(
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(cmp.Or(w.Poll, 2*time.Second))
+		tick := time.NewTicker(cmp.Or(w.Poll, pollEvery))
 		defer tick.Stop()
 		for {
 			select {
