@@ -86,7 +86,12 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	args := []string{"-nostdin", "-hide_banner", "-v", "error", "-threads", threads}
 	args = append(args, e.timedArgs(p.container)...)
 	if chunk.Start > 0 && plan.NoSeek == "" {
-		args = append(args, "-noaccurate_seek", "-ss", strconv.FormatFloat(plan.FrameRate.Seconds(chunk.Start), 'f', 6, 64))
+		at := plan.FrameRate.Seconds(chunk.Start)
+		if lead := min(at, p.seekLead()); lead > 0 {
+			at -= lead
+			args = append(args, "-itsoffset", strconv.FormatFloat(-lead, 'f', 6, 64)) // the chunk begins at 0 nevertheless
+		}
+		args = append(args, "-noaccurate_seek", "-ss", strconv.FormatFloat(at, 'f', 6, 64))
 	}
 	if !job.Source.Interlaced && !job.Source.Alpha {
 		// Where the size changes on the way (browsers record calls so), go on with the same graph: a new one would count

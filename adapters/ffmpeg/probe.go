@@ -31,6 +31,8 @@ type stream struct {
 	Matrix      string            `json:"color_space"`
 	Range       string            `json:"color_range"`
 	Frames      string            `json:"nb_frames"`
+	Start       string            `json:"start_time"`
+	Reordered   int               `json:"has_b_frames"`
 	Channels    int               `json:"channels"`
 	SampleRate  string            `json:"sample_rate"`
 	Disposition map[string]int    `json:"disposition"`
@@ -193,6 +195,18 @@ func (e *Encoder) timedArgs(c container) []string {
 		args = append(args, "-itsoffset", "0.000001")
 	}
 	return args
+}
+
+// seekLead is how many seconds before a time FFmpeg must be sent to find the picture that is shown then. It is sent by the time of
+// decoding, and takes the keyframe that is decoded by then, which is shown later where pictures are reordered. It knows by
+// how much from an edit list only; without one the first picture tells.
+func (p probe) seekLead() float64 {
+	const most = 1
+	if p.container.demuxer != "mov" || p.video.Reordered == 0 {
+		return 0
+	}
+	start, _ := strconv.ParseFloat(p.video.Start, 64) // "N/A" is 0
+	return max(0, min(most, start))
 }
 
 // The decoders that are let near a source: what cameras, phones, browsers and editors write. FFmpeg has 500 more, most
