@@ -132,24 +132,38 @@ func TestContainersAreNamedAsPeopleKnowThem(t *testing.T) {
 	}
 }
 
-// A program of a transport stream may go on under other numbers, as a new table says: its pictures and its sound are one track
-// each, to the end.
-func TestTracksGoOnUnderOtherNumbers(t *testing.T) {
+// Of files that were joined, or a program that goes on under other numbers as a new table says, the pictures and the sound are
+// one track each, to the end.
+func TestTracksGoOn(t *testing.T) {
 	t.Parallel()
 	e := newEncoder(t, ffmpeg.Options{})
-	mpeg2 := []string{"-t", "1", "-c:v", "mpeg2video", "-c:a", "mp2"}
-	first := clip(t, "a.ts", "testsrc2=s=160x90:r=25:d=1", mpeg2...)
-	then := clip(t, "b.ts", "testsrc2=s=160x90:r=25:d=1", append(mpeg2, "-mpegts_start_pid", "512", "-output_ts_offset", "1")...)
-	path := filepath.Join(t.TempDir(), "both.ts")
-	if err := os.WriteFile(path, slices.Concat(bytesOf(t, first), bytesOf(t, then)), 0o600); err != nil {
-		t.Fatal(err)
+	video := []string{"-c:v", "mpeg2video", "-q:v", "3", "-c:a", "mp2"}
+	for name, c := range map[string]struct {
+		file    string
+		then    []string
+		allowed output.Allowed
+	}{
+		// What it is compared with ends with the first numbers.
+		"under other numbers": {"a.ts", []string{"-mpegts_start_pid", "512", "-output_ts_offset", "1"}, output.Allowed{Tainted: true, Seconds: 2.1}},
+		"from 0, ts":          {"a.ts", nil, output.Allowed{}},
+		"from 0, mpg":         {"a.mpg", nil, output.Allowed{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := clip(t, c.file, "testsrc2=s=160x90:r=25:d=1", slices.Concat([]string{"-t", "1"}, video)...)
+			then := clip(t, c.file, "testsrc2=s=160x90:r=25:d=2,hue=h=90", slices.Concat([]string{"-t", "2"}, video, c.then)...)
+			path := filepath.Join(t.TempDir(), c.file)
+			if err := os.WriteFile(path, slices.Concat(bytesOf(t, first), bytesOf(t, then)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s, err := e.Inspect(t.Context(), path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if math.Abs(s.Duration-3) > 0.1 || s.Frames < 74 || len(s.AudioTracks()) != 1 {
+				t.Errorf("%.3f s, %d pictures, %d tracks of sound", s.Duration, s.Frames, len(s.AudioTracks()))
+			}
+			checked(t, e, path, s, cheaper(domain.PlanTranscode(s)), c.allowed)
+		})
 	}
-	s, err := e.Inspect(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if math.Abs(s.Duration-2) > 0.1 || s.Frames < 50 || len(s.AudioTracks()) != 1 {
-		t.Errorf("%.3f s, %d pictures, %d tracks of sound", s.Duration, s.Frames, len(s.AudioTracks()))
-	}
-	checked(t, e, path, s, cheaper(domain.PlanTranscode(s)), output.Allowed{Tainted: true, Seconds: 1.1}) // what it is compared with ends with the first numbers
 }

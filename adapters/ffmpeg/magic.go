@@ -22,6 +22,9 @@ type container struct {
 	cut bool
 }
 
+// beginsAnew says whether the times of a track may begin anew within a file.
+func (c container) beginsAnew() bool { return c.demuxer == "mpegts" || c.demuxer == "mpeg" }
+
 func notAVideo(detail string) error {
 	return &domain.Failure{Code: domain.NotAVideo, Detail: detail}
 }

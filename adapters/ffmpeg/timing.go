@@ -19,16 +19,17 @@ import (
 type timing struct {
 	video     []int64 // presentation times, sorted after the scan
 	keyframes []int64
-	joints    []int64       // keyframes that no picture reaches across
-	latest    int64         // of video so far
-	earliest  int64         // the same
-	bytes     int64         // of all video packets
-	cut       bool          // an edit list cuts pictures off
-	cutAt     int64         // the first of their times that comes after a picture which is shown; 0 for none
-	lastFrame int64         // duration of a frame as the packets tell it; 0 when they do not
-	sound     []soundTiming // of each of the probe's tracks
-	audioEnd  int64         // of the first of them that has any
-	unordered int           // video packets without a time
+	joints    []int64        // keyframes that no picture reaches across
+	latest    int64          // of video so far
+	earliest  int64          // the same
+	bytes     int64          // of all video packets
+	cut       bool           // an edit list cuts pictures off
+	clocks    map[int]*clock // of the tracks by their numbers, where times may begin anew
+	cutAt     int64          // the first of their times that comes after a picture which is shown; 0 for none
+	lastFrame int64          // duration of a frame as the packets tell it; 0 when they do not
+	sound     []soundTiming  // of each of the probe's tracks
+	audioEnd  int64          // of the first of them that has any
+	unordered int            // video packets without a time
 }
 
 // maxPackets bounds the memory of a scan: 12 h at 240 frames a second.
@@ -53,6 +54,9 @@ func (e *Encoder) scanPackets(ctx context.Context, path string, p probe) (*timin
 // listPackets runs ffprobe on the input of a process.
 func (e *Encoder) listPackets(ctx context.Context, input process, p probe) (*timing, error) {
 	t := &timing{sound: make([]soundTiming, len(p.audio))}
+	if p.container.beginsAnew() {
+		t.clocks = map[int]*clock{}
+	}
 	args := append([]string{"-v", "error"}, e.inputArgs(p.container)...)
 	args = append(args, "-show_entries", "packet=stream_index,pts_time,dts_time,duration_time,size,flags", "-of", "csv=p=0", "-o", "pipe:3", inputMark)
 	input.program, input.args, input.outputs = e.ffprobe, args, []func(io.Reader) error{
@@ -72,6 +76,9 @@ func (e *Encoder) listPackets(ctx context.Context, input process, p probe) (*tim
 			return nil, err
 		}
 		return nil, sourceFault(ctx, err, res)
+	}
+	for _, c := range t.clocks {
+		c.end()
 	}
 	t.sort()
 	return t, nil
@@ -101,6 +108,12 @@ func (t *timing) packet(line string, p probe) error {
 	}
 	length, _ := micros(f[3])
 	at -= int64(math.Round(p.start * 1e6))
+	if decoded, known := micros(f[2]); known && t.clocks != nil {
+		if t.clocks[index] == nil {
+			t.clocks[index] = &clock{}
+		}
+		at += t.clocks[index].follow(decoded, length, func() func() { return t.undo(isVideo, track) })
+	}
 	switch cut := len(f[5]) > 1 && f[5][1] == 'D'; { // by an edit list
 	case cut && isVideo:
 		t.cut = true
