@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/cinelog/cinelog/domain"
 )
@@ -12,7 +13,7 @@ import (
 // beside what is at work, which stands back; and it takes all other places that are free, so that no more begins beside it:
 // somebody waits for it, and nobody for the others. They go on before the next one that is quick takes their places.
 //
-// Sound takes no place. It needs a part of one CPU for a part of the time, and the first chunk cannot be played
+// Sound takes no such place. It needs a part of one CPU for a part of the time, and the first chunk cannot be played
 // without it.
 func (w *Worker) slot(ctx context.Context, quick bool) (release func(), err error) {
 	w.once.Do(w.makeSlots)
@@ -41,8 +42,30 @@ func (w *Worker) slot(ctx context.Context, quick bool) (release func(), err erro
 	}, nil
 }
 
+// SoundsAtOnce is how many long videos a worker encodes all of the sound of at once, of what players begin with. Whoever hands it
+// tasks has so many places for these beside those for what is soon done, so that nobody waits there for the sound of a long video.
+const SoundsAtOnce = 8
+
+// longSound is how many seconds a video lasts whose sound takes a place: that of a shorter one is soon done.
+const longSound = 60
+
+// soundWait is how long the sound waits, after its first seconds, where so many others are at work.
+const soundWait = time.Second
+
+// soundPlace takes a place for all of the sound of a video, if one is free.
+func (w *Worker) soundPlace() (release func(), ok bool) {
+	w.once.Do(w.makeSlots)
+	select {
+	case w.sounds <- struct{}{}:
+		return func() { <-w.sounds }, true
+	default:
+		return func() {}, false
+	}
+}
+
 func (w *Worker) makeSlots() {
 	n := cmp.Or(max(0, w.Slots), w.cpus())
+	w.sounds = make(chan struct{}, SoundsAtOnce)
 	w.slots, w.quick = make(chan struct{}, n), make(chan struct{}, n)
 }
 

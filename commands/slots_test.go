@@ -122,6 +122,75 @@ func TestAFirstChunkBeginsBesideLaterOnes(t *testing.T) {
 	})
 }
 
+// The sound of long videos lasts, and takes no place from what is soon done: the sound of a short one, and the first seconds of
+// another long one, so that it can be watched. Its rest is made when there is a place.
+func TestTheSoundOfLongVideosLetsOthersBegin(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPipeline(t)
+		lasts := func(seconds int) {
+			p.encoder.Source = domain.SourceInfo{
+				Width: 640, Height: 360, FrameRate: domain.Rational{Num: 25, Den: 1}, Duration: float64(seconds), Frames: 25 * seconds,
+				Audio: &domain.AudioInfo{Codec: "aac", Channels: 2, SampleRate: 48_000},
+			}
+		}
+		sound := func() []commands.Task {
+			return slices.DeleteFunc(p.planned(), func(task commands.Task) bool { return task.Kind != commands.TaskAudio })
+		}
+		parts := func(id domain.VideoID) (n []int) {
+			for _, r := range p.history(id) {
+				if e, ok := r.Event.(domain.AudioTranscoded); ok {
+					n = append(n, len(e.Segments))
+				}
+			}
+			return n
+		}
+		w := &atWork{there: map[commands.TaskKind][]int{}, gates: map[commands.TaskKind]chan struct{}{
+			commands.TaskAudio: make(chan struct{}),
+		}}
+		p.encoder.Before = w.before
+		lasts(90)
+		for range commands.SoundsAtOnce {
+			p.upload(p.create(domain.PublishAuto), "a long video")
+		}
+		var done sync.WaitGroup
+		for _, task := range sound() {
+			done.Go(func() {
+				if err := p.worker.Handle(t.Context(), task); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		p.encoder.Before = nil
+		other, short := p.create(domain.PublishAuto), p.create(domain.PublishAuto)
+		p.upload(other, "another long video")
+		rest := sound()[0]
+		for range 2 { // it may come again too soon
+			err := p.worker.Handle(t.Context(), rest)
+			if later, ok := errors.AsType[*commands.PostponedError](err); !ok || later.After <= 0 {
+				t.Errorf("%v, where there is no place for all of it", err)
+			}
+			if n := parts(other); !slices.Equal(n, []int{2}) {
+				t.Errorf("segments were recorded by %v, want the first two", n)
+			}
+		}
+		lasts(3)
+		p.upload(short, "a short video")
+		if err := p.worker.Handle(t.Context(), sound()[0]); err != nil || p.video(short).NeedsAudio(1, 0) == nil {
+			t.Errorf("the sound of a short one: %v, %v", parts(short), err)
+		}
+		close(w.gates[commands.TaskAudio])
+		done.Wait()
+		if err := p.worker.Handle(t.Context(), rest); err != nil {
+			t.Error(err)
+		}
+		if n := parts(other); len(n) < 2 || n[0] != 2 || p.video(other).NeedsAudio(1, 0) == nil {
+			t.Errorf("segments were recorded by %v, and not all", n)
+		}
+	})
+}
+
 // An only chunk has nobody who waits for it more than for another: it leaves room.
 func TestAnOnlyChunkLeavesRoomForOthers(t *testing.T) {
 	t.Parallel()

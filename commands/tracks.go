@@ -28,9 +28,21 @@ type track struct {
 }
 
 func (w *Worker) audio(ctx context.Context, t Task) error {
+	needed := func(v domain.Video) error { return v.NeedsAudio(t.Attempt, t.Track) }
+	v, err := w.wanted(ctx, t, needed)
+	if err != nil {
+		return err
+	}
+	if t.Track == 0 && v.Run.Plan.FrameRate.Seconds(v.Run.Plan.Frames) > longSound {
+		release, ok := w.soundPlace()
+		if !ok {
+			return w.beginSound(ctx, t, v)
+		}
+		defer release()
+	}
 	return w.track(ctx, t, track{
 		name:   domain.AudioName(t.Track),
-		needed: func(v domain.Video) error { return v.NeedsAudio(t.Attempt, t.Track) },
+		needed: needed,
 		done:   func(v domain.Video) domain.TrackRun { return v.Run.Audio[t.Track] },
 		make: func(ctx context.Context, path string, v domain.Video, out Output) error {
 			return w.Encoder.EncodeAudio(ctx, AudioJob{Path: path, Source: *v.Run.Source, Plan: *v.Run.Plan, Track: t.Track}, out)
@@ -41,6 +53,46 @@ func (w *Worker) audio(ctx context.Context, t Task) error {
 		},
 		there: func(e domain.Earlier) []domain.AudioTranscoded { return e.Audio(t.Track) },
 	})
+}
+
+// beginSound makes the first seconds of the sound that players begin with, where there is no place for all of it: the video can be
+// watched then. The task comes again for the rest.
+func (w *Worker) beginSound(ctx context.Context, t Task, v domain.Video) (err error) {
+	later := &PostponedError{After: soundWait}
+	if v.Run.Audio[t.Track].Parts > 0 || v.Run.TakesOver { // which may have all of it
+		return later
+	}
+	path, release, err := w.source(ctx, v)
+	if err != nil {
+		return err
+	}
+	defer release()
+	out, err := newStoring(w.Service.Blobs, t, domain.AudioName(t.Track))
+	if err != nil {
+		return err
+	}
+	first := firstSegments{storing: out}
+	defer w.tell(ctx, t, "the first of "+domain.AudioName(t.Track))(&err)
+	needed := func(v domain.Video) error { return v.NeedsAudio(t.Attempt, t.Track) }
+	err = w.watched(ctx, v, needed, func(ctx context.Context) error {
+		job := AudioJob{Path: path, Source: *v.Run.Source, Plan: twoSegments(*v.Run.Plan), Track: t.Track}
+		return errors.Join(w.Encoder.EncodeAudio(ctx, job, &first), out.wait())
+	})
+	if err == nil && first.n > 0 {
+		event := out.part(0, first.n)
+		event.Attempt, event.Track = t.Attempt, t.Track
+		err = w.decide(ctx, t, func(v domain.Video) ([]domain.Event, error) { return v.RecordAudio(event) })
+		if err != nil && !errors.Is(err, domain.ErrSuperseded) { // the log may name the blobs
+			return err
+		}
+	}
+	if err != nil || first.n == 0 {
+		w.Service.discard(ctx, out.stored()...)
+	}
+	if err != nil && !errors.Is(err, domain.ErrSuperseded) {
+		return err
+	}
+	return later
 }
 
 func (w *Worker) remux(ctx context.Context, t Task) error {

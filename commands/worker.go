@@ -27,10 +27,11 @@ type Worker struct {
 	// is at work goes on. May be nil.
 	Strained func() string
 
-	once  sync.Once
-	slots chan struct{} // one for each chunk at work
-	quick chan struct{} // one for each that somebody waits for
-	ahead sync.Map      // tasks that are at work ahead of an upload, with a channel each that is closed at their end
+	once   sync.Once
+	slots  chan struct{} // one for each chunk at work
+	quick  chan struct{} // one for each that somebody waits for
+	sounds chan struct{} // one for each video of which all of the sound is at work
+	ahead  sync.Map      // tasks that are at work ahead of an upload, with a channel each that is closed at their end
 }
 
 // on returns a worker on another service. Together they take no more places than this one.
@@ -38,6 +39,7 @@ func (w *Worker) on(s *Service) *Worker {
 	w.once.Do(w.makeSlots)
 	other := &Worker{
 		Service: s, Encoder: w.Encoder, Log: w.Log, Slots: w.Slots, CPUs: w.CPUs, Poll: w.Poll, Strained: w.Strained, slots: w.slots, quick: w.quick,
+		sounds: w.sounds,
 	}
 	other.once.Do(func() {})
 	return other

@@ -52,7 +52,7 @@ func (a *app) addTranscoder(ctx context.Context) error {
 	for _, topic := range messaging.TaskTopics() {
 		places := slots
 		if topic == messaging.TopicUrgent {
-			places += lookers
+			places += lookers + commands.SoundsAtOnce
 		}
 		a.part(func(ctx context.Context) error {
 			return messaging.ConsumeTasks(ctx, messaging.Consumer{
@@ -94,8 +94,8 @@ func (a *app) addAhead(worker *commands.Worker, encoder *ffmpeg.Encoder) error {
 	return nil
 }
 
-// lookers is how much urgent work that needs no place of an encoder (the look at a source, its remux, its sound) is done
-// beside all first chunks that wait for one.
+// lookers is how much urgent work that needs no place of an encoder (the look at a source, its remux, the first of its sound) is done
+// beside all first chunks that wait for one, and beside the sound of long videos.
 const lookers = 2
 
 // dropStaleUploads frees what uploads to storage hold that a crash cut off: nobody sees them, but they cost.
