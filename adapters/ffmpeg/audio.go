@@ -38,9 +38,10 @@ func (e *Encoder) EncodeAudio(ctx context.Context, job commands.AudioJob, out co
 	left := a.skipSilences(infos[job.Track].Silences, plan.SampleRate)
 	end := a.total - left.seconds
 	// The priming takes the place of the first 1,024 samples, so that sound and picture both start at 0 without an
-	// edit list, which players read differently. What claims to be heard after the end is left out at once: the silence
+	// edit list, which players read differently. Gaps and overlaps of more than 30 ms are filled and cut (FFmpeg lets 100 be): people
+	// see lips move before they hear words. What claims to be heard after the end is left out at once: the silence
 	// before it would be made in memory, half a megabyte a second.
-	filter := fmt.Sprintf("[0:%d]aselect='not(gt(t\\,%.6f))',%saresample=%d:async=1:first_pts=0,apad,atrim=start_sample=%d:end=%.6f,asetpts=PTS-STARTPTS[a]",
+	filter := fmt.Sprintf("[0:%d]aselect='not(gt(t\\,%.6f))',%saresample=%d:async=1:min_hard_comp=0.03:first_pts=0,apad,atrim=start_sample=%d:end=%.6f,asetpts=PTS-STARTPTS[a]",
 		track.Index, a.total+1, left.filter, plan.SampleRate, aacPriming, end)
 	args := append([]string{"-nostdin", "-hide_banner", "-v", "error"}, left.options...)
 	args = append(args, e.timedArgs(p.container)...)

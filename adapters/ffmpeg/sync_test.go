@@ -41,8 +41,9 @@ func TestSoundAndPictureStayTogether(t *testing.T) {
 		"late picture, flv":     {"a.flv", []string{"-itsoffset", "0.4"}, nil, nil, 2.4, 2, true},
 		"late picture":          {"a.mp4", []string{"-itsoffset", "0.4"}, nil, nil, 2.4, 2, true},
 		"a late picture in mkv": {"a.mkv", []string{"-itsoffset", "0.4"}, nil, nil, 2.4, 2, true},
-		"fragmented":            {"a.mp4", nil, nil, []string{"-movflags", "+frag_keyframe+empty_moov"}, 2.08, 2, true},
-		"no edit list":          {"a.mp4", nil, nil, []string{"-use_editlist", "0"}, 2.08, 2.02, true},
+		"fragmented":            {"a.mp4", nil, nil, []string{"-movflags", "+frag_keyframe+empty_moov"}, 2.08, 2.08, true},
+		"no edit list":          {"a.mp4", nil, nil, []string{"-use_editlist", "0"}, 2.08, 2.08, true},
+		"a gap in the sound":    {"a.mkv", nil, nil, []string{"-bsf:a", "noise=drop=between(n\\,40\\,42)"}, 2, 2, true},
 		"cut by an edit list":   {"a.mp4", nil, nil, []string{"-ss", "1"}, 1, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
