@@ -53,7 +53,7 @@ func (m Made) sound(ctx context.Context) (late float64, wrong []string) {
 func levels(ctx context.Context, input string, track int, before ...string) ([]float64, error) {
 	args := append([]string{"-nostdin", "-v", "error"}, before...)
 	args = append(args, "-i", name(input), "-map", "0:"+strconv.Itoa(track),
-		"-af", "aresample=async=1:first_pts=0,aresample="+strconv.Itoa(soundRate), "-ac", "1", "-t", strconv.Itoa(listen/soundRate), "-f", "s16le", "-")
+		"-af", "aresample=async=1:min_hard_comp=0.03:first_pts=0,aresample="+strconv.Itoa(soundRate), "-ac", "1", "-t", strconv.Itoa(listen/soundRate), "-f", "s16le", "-")
 	out, _, err := run(ctx, args...)
 	if err != nil {
 		return nil, err
