@@ -243,6 +243,23 @@ type panics struct{ *recorder }
 
 func (panics) Init(context.Context, string, string, []byte) error { panic("a mistake") }
 
+// What FFmpeg says of an encode that it cannot begin is not lost.
+func TestAnEncodeThatDoesNotBeginSaysWhy(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	path := clip(t, "a.mp4", "testsrc2=s=320x180:r=25:d=1")
+	info, err := e.Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := smallPlan(info)
+	plan.Rungs[0].Width = 321
+	err = e.EncodeChunk(t.Context(), commands.ChunkJob{Path: path, Source: info, Plan: plan}, newRecorder())
+	if err == nil || !strings.Contains(err.Error(), "width not divisible by 2") {
+		t.Error(err)
+	}
+}
+
 // What is read in a goroutine of its own would take the whole process down with it.
 func TestAMistakeCostsOneEncodeOnly(t *testing.T) {
 	t.Parallel()

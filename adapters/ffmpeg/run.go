@@ -134,8 +134,11 @@ func (e *Encoder) run(ctx context.Context, p process) (result, error) {
 	closeAll(readers)
 	watchEnd()
 	res := result{stderr: withoutInput(stderr.text(), input), lines: stderr.lines, noise: stderr.noise}
-	if ctx.Err() != nil {
-		return res, context.Cause(ctx)
+	switch err := context.Cause(ctx); {
+	case errors.Is(err, errEarly) && res.stderr != "": // it says why
+		return res, fmt.Errorf("%w: %s", err, res.stderr)
+	case err != nil:
+		return res, err
 	}
 	if waited != nil {
 		return res, fmt.Errorf("%s: %w: %s", filepath.Base(p.program), waited, res.stderr)
