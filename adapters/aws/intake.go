@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -312,14 +313,37 @@ func (in *intake) nack(ctx context.Context, h *held, msg *message.Message) {
 	case messaging.Return:
 		in.settler.hide(h, 0)
 	case messaging.Retry:
-		if messaging.HasFailed(msg) {
-			in.firstFailure(h, reason, false)
+		if !messaging.HasFailed(msg) {
+			in.postpone(ctx, h, messaging.RetryAfter(msg, 0))
+			return
 		}
+		in.firstFailure(h, reason, false)
 		in.settler.hide(h, messaging.RetryAfter(msg, in.bus.opts.Backoff(h.received)))
 	case messaging.Bury:
 		in.bury(ctx, h, reason)
 	}
 }
+
+// postpone sends a message again, which nobody has tried then, and takes this one away: SQS counts each time that it hands one out,
+// and buries it when that was often. If we die in between there are two.
+func (in *intake) postpone(ctx context.Context, h *held, after time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	_, err := in.bus.sqs.SendMessage(ctx, &sqsapi.SendMessageInput{
+		QueueUrl: &h.poller.queue.url, MessageBody: &h.wire.body, MessageAttributes: h.wire.sqsAttributes(),
+		DelaySeconds: int32(math.Ceil(min(after, longestDelay).Seconds())),
+	})
+	if err != nil {
+		in.bus.log.WarnContext(ctx, "cannot postpone a message: that counts as a try", append(in.attrs(h), "error", explain(err))...)
+		in.settler.hide(h, after)
+		return
+	}
+	in.firstFailure(h, "", true)
+	in.settler.delete(h)
+}
+
+// longestDelay is the most that SQS delays a message. What is to wait for longer is postponed again then.
+const longestDelay = 15 * time.Minute
 
 // bury moves a message to the dead letters. If that fails it comes again, and SQS buries it in the end.
 func (in *intake) bury(ctx context.Context, h *held, reason string) {

@@ -115,7 +115,8 @@ func (s *store) prepare(ctx context.Context) error {
 		{&s.due, `SELECT coalesce(min(due), 0) FROM messages WHERE topic = ? AND consumer = ? AND state = 1`},
 		{&s.extend, `UPDATE messages SET due = ? WHERE id = ? AND lease = ?`},
 		{&s.ack, `DELETE FROM messages WHERE id = ? AND lease = ?`},
-		{&s.retry, `UPDATE messages SET lease = 0, due = ?1, reason = ?2,
+		// One that has not failed was only postponed: that was no try.
+		{&s.retry, `UPDATE messages SET lease = 0, due = ?1, reason = ?2, received = received - (?3 = 0),
 			first_reason = CASE WHEN first_failed = 0 AND ?3 <> 0 THEN ?2 ELSE first_reason END,
 			first_failed = CASE WHEN first_failed = 0 THEN ?3 ELSE first_failed END WHERE id = ?4 AND lease = ?5`},
 		{&s.bury, `UPDATE messages SET state = 2, lease = 0, due = ?1, reason = ?2,

@@ -56,6 +56,7 @@ func MessageBus(
 		"priorities":                     priorities,
 		"poison does not block":          poisonDoesNotBlock,
 		"dead letters and redrive":       deadLetters,
+		"what is put off has not failed": postponed,
 		"waking up":                      wakingUp,
 		"competing consumers":            competing,
 		"the relay loses nothing":        relayLosesNothing,

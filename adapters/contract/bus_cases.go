@@ -166,6 +166,39 @@ func poisonDoesNotBlock(t *testing.T, f BusFeatures, start startBus) {
 	quiet(t, msgs, 10*o.Backoff)
 }
 
+// A message that was put off more often than it may fail is as good as a new one.
+func postponed(t *testing.T, f BusFeatures, start startBus) {
+	o := f.options()
+	o.MaxReceive = 2
+	b := start(t, o)
+	declare(t, b, "a")
+	publish(t, b, "later")
+	msgs := subscribe(t, b, "a")
+	next := func() *message.Message {
+		m := receive(t, msgs)
+		if n := m.Metadata.Get(messaging.MetaReceiveCount); n != "1" || string(m.Payload) != "later" {
+			t.Errorf("got %q for the %s. time", m.Payload, n)
+		}
+		return m
+	}
+	uuid := ""
+	for range 3 {
+		m := next()
+		uuid = m.UUID
+		messaging.Postpone(m, time.Millisecond, errors.New("not yet"))
+		m.Nack()
+	}
+	m := next()
+	if m.UUID != uuid {
+		t.Errorf("got %s, want %s again", m.UUID, uuid)
+	}
+	messaging.Fail(m, errors.New("a reason"))
+	m.Nack()
+	receive(t, msgs).Ack()
+	quiet(t, msgs, 10*o.Backoff)
+	waitForDead(t, b, 0)
+}
+
 func deadLetters(t *testing.T, f BusFeatures, start startBus) {
 	o := f.options()
 	o.MaxReceive = 2
