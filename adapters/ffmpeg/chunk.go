@@ -87,7 +87,7 @@ func (e *Encoder) chunkArgs(job commands.ChunkJob, p probe) []string {
 	args = append(args, e.timedArgs(p.container)...)
 	if chunk.Start > 0 && plan.NoSeek == "" {
 		at := plan.FrameRate.Seconds(chunk.Start)
-		if lead := min(at, p.seekLead()); lead > 0 {
+		if lead := min(at, p.lead); lead > 0 {
 			at -= lead
 			args = append(args, "-itsoffset", strconv.FormatFloat(-lead, 'f', 6, 64)) // the chunk begins at 0 nevertheless
 		}

@@ -34,6 +34,12 @@ func Sniff(path string) (string, error) {
 	return c.demuxer, err
 }
 
+// Lead is how much earlier than a time FFmpeg is sent to find its picture.
+func (e *Encoder) Lead(ctx context.Context, path string) (float64, error) {
+	p, err := e.probe(ctx, path)
+	return p.lead, err
+}
+
 // Tables reads the timing of an MP4 file from its sample tables, of track 1 and, if asked, the sound of track 2.
 func Tables(file []byte, audio bool) (pictures, sounds int, measured string, sane, ok bool) {
 	p := probe{video: stream{ID: "0x1"}}

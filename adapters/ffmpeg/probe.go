@@ -44,6 +44,7 @@ type stream struct {
 type probe struct {
 	container container
 	start     float64
+	lead      float64 // see seekLead
 	duration  string
 	video     stream
 	audio     []stream // what players begin with first
@@ -82,6 +83,9 @@ func (e *Encoder) readHeaders(ctx context.Context, path string) (probe, error) {
 	p, err := e.askHeaders(ctx, path, c)
 	if err == nil && p.unheard {
 		p, err = e.askHeaders(ctx, path, c, "-analyzeduration", "1000000000000", "-probesize", strconv.Itoa(maxUnheard))
+	}
+	if err == nil {
+		p.lead, err = e.seekLead(path, p)
 	}
 	return p, err
 }
@@ -200,13 +204,24 @@ func (e *Encoder) timedArgs(c container) []string {
 // seekLead is how many seconds before a time FFmpeg must be sent to find the picture that is shown then. It is sent by the time of
 // decoding, and takes the keyframe that is decoded by then, which is shown later where pictures are reordered. It knows by
 // how much from an edit list only; without one the first picture tells.
-func (p probe) seekLead() float64 {
+func (e *Encoder) seekLead(path string, p probe) (float64, error) {
 	const most = 1
-	if p.container.demuxer != "mov" || p.video.Reordered == 0 {
-		return 0
-	}
 	start, _ := strconv.ParseFloat(p.video.Start, 64) // "N/A" is 0
-	return max(0, min(most, start))
+	if p.container.demuxer != "mov" || p.video.Reordered == 0 || start <= 0 {
+		return 0, nil
+	}
+	info, err := openable(path)
+	if err != nil {
+		return 0, err
+	}
+	total := info.Size()
+	if a := e.arriving(path); a != nil {
+		total = a.Total()
+	}
+	if trimmed, err := e.trimmed(path, total, p.video.track()); trimmed || err != nil {
+		return 0, err
+	}
+	return min(most, start), nil
 }
 
 // The decoders that are let near a source: what cameras, phones, browsers and editors write. FFmpeg has 500 more, most

@@ -1,7 +1,9 @@
 package ffmpeg_test
 
 import (
+	"math"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/cinelog/cinelog/adapters/ffmpeg"
@@ -51,4 +53,30 @@ func TestTheSampleTableSaysWhatThePacketsSay(t *testing.T) {
 			t.Run(filepath.Base(f.path), func(t *testing.T) { same(t, f.path, false, f.expectation != "accept") })
 		}
 	})
+}
+
+// To send FFmpeg earlier than it needs costs the decoding of what is before.
+func TestFFmpegIsSentEarlierWhereNoEditListHelpsIt(t *testing.T) {
+	t.Parallel()
+	e := newEncoder(t, ffmpeg.Options{})
+	for name, c := range map[string]struct {
+		before, after []string
+		want          float64
+	}{
+		"an edit list":                   {want: 0},
+		"one with an empty edit as well": {before: []string{"-itsoffset", "0.4"}, want: 0},
+		"none":                           {after: []string{"-use_editlist", "0"}, want: 0.08},
+		"none, nothing reordered":        {after: []string{"-use_editlist", "0", "-bf", "0"}, want: 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "a.mp4")
+			runFFmpeg(t, slices.Concat([]string{"-v", "error"}, c.before, []string{
+				"-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=1", "-f", "lavfi", "-i", "sine=d=1", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac",
+			}, c.after, []string{path})...)
+			if got, err := e.Lead(t.Context(), path); err != nil || math.Abs(got-c.want) > 1e-6 {
+				t.Errorf("%.3f s earlier, %v, want %.3f", got, err, c.want)
+			}
+		})
+	}
 }
