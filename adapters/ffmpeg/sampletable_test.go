@@ -72,7 +72,7 @@ func TestFFmpegIsSentEarlierWhereNoEditListHelpsIt(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "a.mp4")
 			runFFmpeg(t, slices.Concat([]string{"-v", "error"}, c.before, []string{
-				"-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=1", "-f", "lavfi", "-i", "sine=d=1", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac",
+				"-f", "lavfi", "-i", "testsrc2=s=160x90:r=25:d=1", "-f", "lavfi", "-i", "sine=d=1", "-c:v", "libx264", "-preset", "ultrafast", "-bf", "2", "-c:a", "aac", "-vsync", "vfr",
 			}, c.after, []string{path})...)
 			if got, err := e.Lead(t.Context(), path); err != nil || math.Abs(got-c.want) > 1e-6 {
 				t.Errorf("%.3f s earlier, %v, want %.3f", got, err, c.want)
