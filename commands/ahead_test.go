@@ -100,6 +100,20 @@ func (s *slowly) send(tenths int) {
 	}
 }
 
+// finish gives the last tenths of the body, and returns when the video is ready.
+func (s *slowly) finish(tenths int) {
+	s.t.Helper()
+	s.send(tenths)
+	if err := errors.Join(s.body.Close(), <-s.done); err != nil {
+		s.t.Fatal(err)
+	}
+	s.settle()
+	if v := s.pipeline.video(s.video); v.Status() != domain.StatusReady {
+		s.t.Errorf("it is %s", v.Status())
+	}
+	s.onlyLive(s.video)
+}
+
 // await returns when a piece has begun.
 func (s *slowly) await(kind commands.TaskKind, chunk int) {
 	s.t.Helper()
@@ -372,15 +386,7 @@ func TestWhatIsWatchedFirstIsMadeOfWhatIsExpected(t *testing.T) {
 			for !begun[commands.TaskChunk] || !begun[commands.TaskAudio] {
 				begun[(<-s.met).Kind] = true
 			}
-			s.send(5)
-			if err := errors.Join(s.body.Close(), <-s.done); err != nil {
-				t.Fatal(err)
-			}
-			s.settle()
-			if v := s.pipeline.video(s.video); v.Status() != domain.StatusReady {
-				t.Errorf("it is %s", v.Status())
-			}
-			s.onlyLive(s.video)
+			s.finish(5)
 			var parts []int
 			for _, r := range s.history(s.video) {
 				if e, ok := r.Event.(domain.AudioTranscoded); ok {
@@ -440,15 +446,7 @@ func TestTheSourcesOwnPicturesAreTakenOfWhatIsExpected(t *testing.T) {
 			for begun := map[commands.TaskKind]bool{}; c.taken > 1 && len(begun) < 2; { // the pictures, and the sound
 				begun[(<-s.met).Kind] = true
 			}
-			s.send(5)
-			if err := errors.Join(s.body.Close(), <-s.done); err != nil {
-				t.Fatal(err)
-			}
-			s.settle()
-			if v := s.pipeline.video(s.video); v.Status() != domain.StatusReady {
-				t.Errorf("it is %s", v.Status())
-			}
-			s.onlyLive(s.video)
+			s.finish(5)
 			var pictures, sound []int
 			for _, r := range s.history(s.video) {
 				switch e := r.Event.(type) {

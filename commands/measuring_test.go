@@ -106,13 +106,9 @@ func TestWorkAheadDoesNotWaitForAMeasure(t *testing.T) {
 	s.begin(nil)
 	s.send(8)
 	s.await(commands.TaskChunk, 0)
-	s.send(2)
-	if err := errors.Join(s.body.Close(), <-s.done); err != nil {
-		t.Fatal(err)
-	}
-	s.settle()
-	if v := s.pipeline.video(s.video); v.Status() != domain.StatusReady || len(v.Run.Plan.Rungs) != 2 {
-		t.Errorf("the video is %s with %d rungs", v.Status(), len(v.Run.Plan.Rungs))
+	s.finish(2)
+	if rungs := s.pipeline.video(s.video).Run.Plan.Rungs; len(rungs) != 2 {
+		t.Errorf("%d rungs: %+v", len(rungs), rungs)
 	}
 }
 
@@ -137,14 +133,9 @@ func TestRungsAreChosenAhead(t *testing.T) {
 	s.send(3)
 	s.await(commands.TaskMeasure, 0)
 	s.await(commands.TaskChunk, 1)
-	s.send(3)
-	if err := errors.Join(s.body.Close(), <-s.done); err != nil {
-		t.Fatal(err)
-	}
-	s.settle()
-	v := s.pipeline.video(s.video)
-	if v.Status() != domain.StatusReady || v.Run.Plan.Open || len(v.Run.Plan.Rungs) != 3 {
-		t.Errorf("the video is %s with %+v", v.Status(), v.Run.Plan)
+	s.finish(3)
+	if plan := s.pipeline.video(s.video).Run.Plan; plan.Open || len(plan.Rungs) != 3 {
+		t.Errorf("the plan is %+v", plan)
 	}
 	if n := s.begun(commands.TaskMeasure); n != 1 {
 		t.Errorf("measured %d times", n)

@@ -44,6 +44,18 @@ func newTrickle(t *testing.T, source string) *trickle {
 	return tr
 }
 
+// arriving says what the whole of a source is, and lets it arrive.
+func arriving(t *testing.T, e *ffmpeg.Encoder, path string) (whole domain.SourceInfo, tr *trickle) {
+	t.Helper()
+	whole, err := e.Inspect(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr = newTrickle(t, path)
+	t.Cleanup(e.Follow(tr.path, tr))
+	return whole, tr
+}
+
 func (tr *trickle) Total() int64 { return int64(len(tr.content)) }
 
 func (tr *trickle) Wait(ctx context.Context, n int64) (int64, error) {
@@ -83,12 +95,7 @@ func TestWhatIsMadeAheadIsWhatTheWholeFileGives(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			info, err := e.Inspect(t.Context(), path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			source := newTrickle(t, path)
-			defer e.Follow(source.path, source)()
+			info, source := arriving(t, e, path)
 			ahead, err := e.Inspect(t.Context(), source.path)
 			if err != nil {
 				t.Fatal(err)
@@ -186,12 +193,7 @@ func TestTheBeginningOfWhatHasNoTable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			info, err := e.Inspect(t.Context(), path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tr := newTrickle(t, path)
-			defer e.Follow(tr.path, tr)()
+			info, tr := arriving(t, e, path)
 			begins, err := e.Foresee(t.Context(), tr.path)
 			if err != nil {
 				t.Fatal(err)
@@ -281,12 +283,7 @@ func TestTheBeginningOfPicturesThatAreServedAsTheyAre(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			info, err := e.Inspect(t.Context(), path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tr := newTrickle(t, path)
-			defer e.Follow(tr.path, tr)()
+			info, tr := arriving(t, e, path)
 			begins, err := e.Foresee(t.Context(), tr.path)
 			if err != nil {
 				t.Fatal(err)
@@ -403,13 +400,8 @@ func TestTheFirstHalfIsMeasuredAhead(t *testing.T) {
 	e := newEncoder(t, ffmpeg.Options{})
 	path := clip(t, "a.mp4", "color=gray:s=640x360:r=15:d=20,noise=alls=60:allf=t:enable=gte(t\\,12)", "-c:v", "libx264", "-pix_fmt", "yuv420p",
 		"-preset", "ultrafast", "-crf", "30", "-g", "30", "-movflags", "+faststart")
-	info, err := e.Inspect(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	info, source := arriving(t, e, path)
 	plan := domain.Encoding{Ladder: domain.LadderMeasured, Remux: domain.RemuxNever}.Plan(info)
-	source := newTrickle(t, path)
-	defer e.Follow(source.path, source)()
 	if _, err := e.Inspect(t.Context(), source.path); err != nil {
 		t.Fatal(err)
 	}

@@ -201,29 +201,6 @@ func (e *Encoder) timedArgs(c container) []string {
 	return args
 }
 
-// seekLead is how many seconds before a time FFmpeg must be sent to find the picture that is shown then. It is sent by the time of
-// decoding, and takes the keyframe that is decoded by then, which is shown later where pictures are reordered. It knows by
-// how much from an edit list only; without one the first picture tells.
-func (e *Encoder) seekLead(path string, p probe) (float64, error) {
-	const most = 1
-	start, _ := strconv.ParseFloat(p.video.Start, 64) // "N/A" is 0
-	if p.container.demuxer != "mov" || p.video.Reordered == 0 || start <= 0 {
-		return 0, nil
-	}
-	info, err := openable(path)
-	if err != nil {
-		return 0, err
-	}
-	total := info.Size()
-	if a := e.arriving(path); a != nil {
-		total = a.Total()
-	}
-	if trimmed, err := e.trimmed(path, total, p.video.track()); trimmed || err != nil {
-		return 0, err
-	}
-	return min(most, start), nil
-}
-
 // The decoders that are let near a source: what cameras, phones, browsers and editors write. FFmpeg has 500 more, most
 // of them for files that nobody uploads but somebody who looks for a bug in them.
 const (

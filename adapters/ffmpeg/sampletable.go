@@ -3,7 +3,6 @@ package ffmpeg
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -257,45 +256,6 @@ func covers(runs []run, count int) bool {
 		}
 	}
 	return n == count
-}
-
-// trimmed says whether the edit list of a track, of a file that has or will have so many bytes, leaves out the beginning of its
-// time line, as writers do where pictures are reordered; false where it cannot be read.
-func (e *Encoder) trimmed(path string, total int64, track uint32) (trimmed bool, err error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return false, fmt.Errorf("open the source: %w", err)
-	}
-	defer file.Close()
-	err = e.contained(func() error {
-		moov, _, _ := readMoov(file, total)
-		return eachBox(moov, func(kind string, trak []byte, _ int) error {
-			if kind != "trak" || trackID(trak) != track {
-				return nil
-			}
-			r := &fields{b: findBox(trak, "edts", "elst")} // ISO/IEC 14496-12, 8.6.6
-			version := r.u32() >> 24
-			for range r.u32() {
-				var media int64
-				if version == 1 {
-					r.u64()
-					media = int64(r.u64()) //nolint:gosec // signed
-				} else {
-					r.u32()
-					media = int64(int32(r.u32())) //nolint:gosec // signed
-				}
-				if r.u32(); r.short {
-					break
-				}
-				trimmed = trimmed || media > 0
-			}
-			return nil
-		})
-	})
-	if errors.Is(err, errMP4) {
-		err = nil
-	}
-	return trimmed, err
 }
 
 // edit reads an edit list of one edit at the usual speed, with an empty one before it at most.
